@@ -1,0 +1,68 @@
+//! Connections: accounts of the user at connectors.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::ConnectionId;
+
+/// What a connection can do now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum ConnectionState {
+    /// Its credentials work, as far as the last call showed.
+    Ready,
+    /// The user has to sign in, for the first time or again.
+    NeedsSignIn {
+        /// Why, in a sentence for the user.
+        why: String,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The user switched it off.
+    Off,
+    /// Its connector cannot be read, so that nothing can be called.
+    Broken {
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// A connection that is not stored yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewConnection {
+    /// What the API is like.
+    pub connector: String,
+    /// The user's name for it.
+    pub name: String,
+    /// Which of the connector's ways in, by its place in the list.
+    pub way: u32,
+    /// The connector's settings, filled in.
+    pub settings: BTreeMap<String, String>,
+    /// Whether it is the sandbox's.
+    pub sandbox: bool,
+    /// What it can do.
+    pub state: ConnectionState,
+}
+
+/// A connection as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// Its id.
+    pub id: ConnectionId,
+    /// What was asked for, and its state now.
+    pub connection: NewConnection,
+    /// The account's own name, as the provider says it.
+    pub account: Option<String>,
+    /// When its credentials last worked.
+    pub checked_at: Option<Timestamp>,
+    /// Since when it is there.
+    pub created_at: Timestamp,
+    /// Which generation of its secrets in the vault is in force.
+    pub secrets: Option<u32>,
+    /// When its access token ends, where it has one that does.
+    pub token_expires_at: Option<Timestamp>,
+    /// Since when a token rotation is under way whose answer has not been stored.
+    pub rotating_since: Option<Timestamp>,
+}

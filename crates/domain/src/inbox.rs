@@ -1,0 +1,66 @@
+//! Inboxes: addresses that receive webhooks.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ConnectionId, InboxId};
+
+/// Whether the sender has been told of an inbox's address, by us.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Registration {
+    /// The connector cannot be told by API: the user pastes the address over there.
+    ByHand,
+    /// It will be told as soon as the connection is ready.
+    Waiting,
+    /// The sender knows this address.
+    Registered {
+        /// The sender's id for it.
+        external_id: Option<String>,
+        /// The address that it was told.
+        url: String,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// The sender refused.
+    Failed {
+        /// What it said.
+        why: String,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// An inbox that is not stored yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewInbox {
+    /// The user's name for it.
+    pub name: String,
+    /// What its senders are like.
+    pub connector: String,
+    /// Whose events it receives.
+    pub connection: Option<ConnectionId>,
+    /// The connector's settings, filled in.
+    pub settings: BTreeMap<String, String>,
+    /// The path below `/in/`: 128 random bits as 26 base32 characters.
+    pub key: String,
+    /// Whether it belongs to the sandbox.
+    pub sandbox: bool,
+    /// See [`Registration`].
+    pub registration: Registration,
+}
+
+/// An inbox as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inbox {
+    /// Its id.
+    pub id: InboxId,
+    /// What was asked for.
+    pub inbox: NewInbox,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// Which generation of its secrets in the vault is in force; none where it has no secret.
+    pub secrets: Option<u32>,
+}

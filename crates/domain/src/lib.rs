@@ -1,0 +1,15 @@
+//! The words and rules of Patchbay.
+//!
+//! Plain data and pure functions: nothing here reads a clock, a file, a socket or randomness, so
+//! every rule can be tested by calling it. What a rule needs to know of the world is a parameter.
+
+pub mod connection;
+pub mod event;
+pub mod id;
+pub mod inbox;
+pub mod page;
+pub mod record;
+pub mod refusal;
+pub mod secret;
+pub mod sync;
+pub mod tunnel;

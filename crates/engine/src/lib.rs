@@ -1,0 +1,139 @@
+//! Everything in Patchbay that does IO, behind one cheap handle: [`Engine`].
+//!
+//! Each noun has a module, which adds the noun's use cases to `Engine`. Below them: `store` (the
+//! only place that knows SQLite), `vault` (the only place that keeps secrets), `outgoing` (the
+//! only place that calls other people's APIs). Time and addresses come in through [`Config`];
+//! nothing here reads the environment or the home directory.
+
+pub mod changes;
+pub mod clock;
+pub mod connection;
+pub mod connector;
+pub mod data_dir;
+pub mod event;
+pub mod inbox;
+pub mod outgoing;
+pub mod refusal;
+pub mod settings;
+pub mod sign_in;
+pub mod store;
+pub mod sync;
+pub mod tunnel;
+pub mod vault;
+
+use std::sync::Arc;
+
+use crate::changes::Changes;
+use crate::clock::Clock;
+use crate::connector::Connectors;
+use crate::data_dir::DataDir;
+use crate::outgoing::Outgoing;
+use crate::store::Store;
+use crate::vault::Vault;
+
+/// What a host decides and the engine must not find out for itself.
+pub struct Config {
+    /// Where everything is kept, locked by the caller.
+    pub data_dir: DataDir,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Where secrets are kept.
+    pub vault: Vault,
+    /// Where the pretend shop listens, if the host runs one.
+    pub sandbox: Option<SandboxAddress>,
+}
+
+/// Where the pretend shop is, as its host started it.
+#[derive(Debug, Clone)]
+pub struct SandboxAddress {
+    /// Its REST API and its consent page: `http://127.0.0.1:PORT`.
+    pub url: url::Url,
+    /// Its control, which makes orders and faults.
+    pub control_url: url::Url,
+    /// What the control asks for as a bearer token.
+    pub control_token: domain::secret::Secret,
+}
+
+/// The handle. Cloning it is cheap; the last clone that is dropped stops nothing: call
+/// [`Engine::stop`].
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+/// What the modules share. Fields are private to this crate; each has one owner.
+pub(crate) struct Inner {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) data_dir: DataDir,
+    pub(crate) store: Store,
+    pub(crate) vault: Vault,
+    pub(crate) connectors: Connectors,
+    pub(crate) outgoing: Outgoing,
+    pub(crate) changes: Changes,
+    pub(crate) sandbox: Option<SandboxAddress>,
+}
+
+/// Why the engine could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store could not.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The data directory could not.
+    #[error(transparent)]
+    DataDir(#[from] data_dir::Error),
+}
+
+/// How the vault is doing, for the frame.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// What kind of vault it is.
+    pub vault: vault::Kind,
+    /// Whether it can be used.
+    pub vault_fault: Option<vault::Error>,
+    /// How many bytes the databases take.
+    pub database_bytes: u64,
+    /// How many bytes the disk has left.
+    pub free_bytes: u64,
+    /// Whether the last write failed for want of room.
+    pub disk_full: bool,
+    /// Where the data is.
+    pub data_dir: std::path::PathBuf,
+}
+
+#[expect(clippy::todo, unused_variables, clippy::unused_async, reason = "the outline")]
+impl Engine {
+    /// Opens the store, migrating it if need be, and loads the connectors. Nothing runs yet.
+    ///
+    /// # Errors
+    ///
+    /// When the data cannot be used; it is left as it was.
+    pub async fn open(config: Config) -> Result<Self, OpenError> {
+        todo!()
+    }
+    /// Starts what runs by itself: the scheduler, tunnels that were on, runs that a stop left
+    /// unfinished. `ingress_url` is where the host's ingress listener is.
+    pub async fn start(&self, ingress_url: url::Url, serve: Arc<dyn tunnel::ServeIngress>) {
+        todo!()
+    }
+    /// Takes nothing more on, finishes what is in hand, stops tunnels, closes the store.
+    pub async fn stop(&self) {
+        todo!()
+    }
+    /// How it is doing.
+    pub async fn status(&self) -> store::Result<Status> {
+        todo!()
+    }
+    /// The notices.
+    pub fn changes(&self) -> &Changes {
+        &self.inner.changes
+    }
+    /// Where the sandbox is, if the host runs one.
+    pub fn sandbox(&self) -> Option<&SandboxAddress> {
+        self.inner.sandbox.as_ref()
+    }
+    /// Deletes everything that came from the sandbox.
+    pub async fn delete_sandbox(&self) -> store::Result<()> {
+        todo!()
+    }
+}
