@@ -45,6 +45,8 @@ pub enum TunnelState {
         public_url: String,
         /// When a probe last came back, if ever.
         proved_at: Option<Timestamp>,
+        /// What became of the last probe, in a sentence, where one failed since.
+        why: Option<String>,
     },
     /// A signed probe came back through the public address.
     Reachable {

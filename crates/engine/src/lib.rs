@@ -39,6 +39,8 @@ pub struct Config {
     pub clock: Arc<dyn Clock>,
     /// Where secrets are kept.
     pub vault: Vault,
+    /// What programs that tunnels run get to know: `Environment::new(std::env::vars_os())`.
+    pub environment: tunnel::Environment,
     /// Where the pretend shop listens, if the host runs one.
     pub sandbox: Option<SandboxAddress>,
 }
@@ -71,6 +73,7 @@ pub(crate) struct Inner {
     pub(crate) outgoing: Outgoing,
     pub(crate) changes: Changes,
     pub(crate) sandbox: Option<SandboxAddress>,
+    pub(crate) tunnels: tunnel::Tunnels,
 }
 
 /// Why the engine could not be opened.

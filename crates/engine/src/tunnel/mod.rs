@@ -3,14 +3,21 @@
 //! Each tunnel has an ingress listener of its own, and is given that and nothing else. Programs
 //! and their arguments come from shipped definitions; the user fills in fields.
 
+mod environment;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use domain::id::TunnelId;
 use domain::secret::Secrets;
 use domain::tunnel::{Tunnel, TunnelState};
 
+use crate::inbox::Answer;
 use crate::{Engine, store, vault};
+
+pub use environment::Environment;
 
 /// Why something was not done with a tunnel.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +79,10 @@ pub struct TunnelField {
     pub optional: bool,
     /// Whether it is a secret.
     pub secret: bool,
+    /// What is taken where it is left out.
+    pub default: Option<String>,
+    /// The whole of what it may be, as a regular expression.
+    pub pattern: String,
 }
 
 /// What is asked for with a new tunnel.
@@ -106,6 +117,10 @@ pub struct TunnelStatus {
 pub trait ServeIngress: Send + core::marker::Sync + 'static {
     /// Serves until `stop` is done. `trusted` names the header that carries the sender's address
     /// on this listener, if any.
+    ///
+    /// A request for `/in/{key}` whose key is no inbox's may be a probe of ours on its way back:
+    /// [`Engine::answer_probe`] knows, and wants the listener's own address, so take
+    /// `listener.local_addr()` before serving.
     fn serve(
         &self,
         engine: Engine,
@@ -113,6 +128,31 @@ pub trait ServeIngress: Send + core::marker::Sync + 'static {
         trusted: Option<http::HeaderName>,
         stop: tokio_util::sync::CancellationToken,
     ) -> futures::future::BoxFuture<'static, ()>;
+}
+
+/// The tunnels that run. Made by `Engine::open`, one per engine.
+pub(crate) struct Tunnels {
+    environment: Environment,
+}
+
+impl Tunnels {
+    /// None yet.
+    pub(crate) fn new(environment: Environment) -> Self {
+        Self { environment }
+    }
+}
+
+/// Starts the tunnels that were on when the engine stopped; those that cannot be started say so in
+/// their state. From now on others can be started.
+#[expect(clippy::todo, unused_variables, clippy::unused_async, reason = "the outline")]
+pub(crate) async fn resume(engine: Engine, serve: Arc<dyn ServeIngress>) {
+    todo!()
+}
+
+/// Ends all of them and their programs. They stay switched on, for the next start.
+#[expect(clippy::todo, unused_variables, clippy::unused_async, reason = "the outline")]
+pub(crate) async fn stop_all(engine: &Engine) {
+    todo!()
 }
 
 #[expect(clippy::todo, unused_variables, clippy::unused_async, reason = "the outline")]
@@ -147,6 +187,21 @@ impl Engine {
     }
     /// Deletes it, stopping it first.
     pub async fn delete_tunnel(&self, id: TunnelId) -> Result<(), Error> {
+        todo!()
+    }
+    /// Where the world reaches the inboxes now, without a slash at the end, so that an inbox's
+    /// public address is this and `/in/{key}`: of a tunnel that is proved to be reachable, else of
+    /// the newest that runs. Costs no IO.
+    pub fn public_address(&self) -> Option<String> {
+        todo!()
+    }
+    /// Answers a probe that this engine sent through a tunnel's public address.
+    ///
+    /// The ingress router asks this for `POST /in/{key}` where the key is no inbox's, before it
+    /// notes a refusal, and answers with what it gets. `listener` is the address of the listener
+    /// on which the request came: a probe counts on its own tunnel's listener and no other, so
+    /// nothing is answered elsewhere, or without a probe under way. Costs no IO.
+    pub fn answer_probe(&self, listener: SocketAddr, key: &str, body: &Bytes) -> Option<Answer> {
         todo!()
     }
 }
