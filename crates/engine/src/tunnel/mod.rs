@@ -4,6 +4,8 @@
 //! and their arguments come from shipped definitions; the user fills in fields.
 
 mod environment;
+mod output;
+mod program;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
