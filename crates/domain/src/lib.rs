@@ -10,6 +10,8 @@ pub mod inbox;
 pub mod page;
 pub mod record;
 pub mod refusal;
+pub mod retry;
+pub mod schedule;
 pub mod secret;
 pub mod sync;
 pub mod tunnel;
