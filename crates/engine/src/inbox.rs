@@ -73,6 +73,8 @@ pub struct InboxStatus {
     pub events: Count,
     /// The names of the secrets it has.
     pub secret_names: Vec<String>,
+    /// Whether it accepts signed requests only.
+    pub signed: bool,
 }
 
 /// A request as it came to an ingress listener.
@@ -141,6 +143,10 @@ impl Engine {
     }
     /// Whether an inbox has this key: asked before a body is read. Costs no IO.
     pub fn has_inbox(&self, key: &str) -> bool {
+        todo!()
+    }
+    /// The names of all inboxes, from memory: every row of the log shows one.
+    pub fn inbox_names(&self) -> BTreeMap<InboxId, String> {
         todo!()
     }
     /// Receives a request for the inbox with this key.

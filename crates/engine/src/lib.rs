@@ -14,6 +14,7 @@ pub mod event;
 pub mod inbox;
 pub mod outgoing;
 pub mod refusal;
+pub mod sandbox;
 pub mod settings;
 pub mod sign_in;
 pub mod store;
@@ -130,6 +131,10 @@ impl Engine {
     /// The notices.
     pub fn changes(&self) -> &Changes {
         &self.inner.changes
+    }
+    /// The wall time, as the host's clock tells it.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.inner.clock.now()
     }
     /// Where the sandbox is, if the host runs one.
     pub fn sandbox(&self) -> Option<&SandboxAddress> {

@@ -1,8 +1,9 @@
 //! Refusals: why a webhook did not arrive.
 
 use domain::id::{InboxId, RefusalId};
-use domain::page::{Page, Slice};
+use domain::page::{Count, Page, Slice};
 use domain::refusal::Refusal;
+use jiff::Timestamp;
 
 use crate::{Engine, store};
 
@@ -19,5 +20,10 @@ impl Engine {
     /// One refusal.
     pub async fn refusal(&self, id: RefusalId) -> store::Result<Refusal> {
         self.inner.store.refusal(id).await
+    }
+
+    /// How many since then, unknown paths left out.
+    pub async fn refusal_count(&self, since: Timestamp) -> store::Result<Count> {
+        self.inner.store.refusal_count(since).await
     }
 }
