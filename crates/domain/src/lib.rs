@@ -4,9 +4,12 @@
 //! every rule can be tested by calling it. What a rule needs to know of the world is a parameter.
 
 pub mod connection;
+pub mod connector;
 pub mod event;
+pub mod expression;
 pub mod id;
 pub mod inbox;
+pub mod json;
 pub mod page;
 pub mod record;
 pub mod refusal;
@@ -14,4 +17,6 @@ pub mod retry;
 pub mod schedule;
 pub mod secret;
 pub mod sync;
+pub mod template;
+pub mod text;
 pub mod tunnel;

@@ -1,0 +1,196 @@
+//! Connectors: what an API is like, as data.
+//!
+//! A connector is one YAML file, format 1, with an icon and recorded requests beside it. The types
+//! of this module are that file after it was understood: every choice is an enum, every path is
+//! compiled jq, every text a checked template, so that a mistake is found by loading and not while
+//! a customer waits. What a provider does differently becomes one more variant of one enum here,
+//! never Rust for that provider.
+//!
+//! A shorthand (`key: id` for `key: [id]`) exists in the file only: the types know the long form.
+
+mod auth;
+mod call;
+mod check;
+mod field;
+mod limit;
+mod load;
+mod one_of;
+mod pattern;
+mod register;
+mod span;
+mod stream;
+mod verify;
+mod webhook;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use self::auth::{
+    CallbackParam, ClientAuth, ClientSecret, HeaderToken, OauthCode, Pkce, Redirect, Refresh, Send,
+    TOKEN, Way, WayKind,
+};
+pub use self::call::{Body, Call, Method, Tree};
+pub use self::field::{Field, Fields, FormField};
+pub use self::limit::{
+    Bucket, Errors, In200, Limit, LimitHeaders, Over, Reset, ResetUnit, RetryAfter, Size,
+};
+pub use self::load::{Error, Files, MAX_BYTES, load};
+pub use self::pattern::Pattern;
+pub use self::register::{Each, HookSecret, Register, RegisterBy, Rest};
+pub use self::span::{Span, SpanError};
+pub use self::stream::{Granularity, Paging, Read, Since, Stream, TimeFormat};
+pub use self::verify::{
+    Encoding, Hash, Hmac, Key, KeyEncoding, List, Piece, SIGNING_SECRET, SignedAt, TimeAt,
+    TimeUnit, Verify,
+};
+pub use self::webhook::{
+    AboutRule, AnswerRule, ByType, Dedupe, Envelope, GivesUp, Handshake, Pick, Reply, Webhooks,
+};
+use crate::expression::Expression;
+use crate::template::Template;
+
+/// The format that this program reads.
+pub const FORMAT: u64 = 1;
+
+/// What an API is like.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Connector {
+    /// Always [`FORMAT`]; read before everything else.
+    pub format: u64,
+    /// Its id, which is the name of its folder: `shopify`.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// How far it has been proved.
+    pub status: Status,
+    /// Where the provider describes its API.
+    #[serde(default)]
+    pub docs: Option<String>,
+    /// What it is, in a sentence.
+    #[serde(default)]
+    pub about: Option<String>,
+    /// What the user fills in for a connection.
+    #[serde(default)]
+    pub settings: Fields,
+    /// What paths are below. Needed where there are streams.
+    #[serde(default)]
+    pub base_url: Option<Template>,
+    /// The hosts that may be called, beside that of `base_url` and those written out in full in
+    /// `auth`.
+    #[serde(default)]
+    pub hosts: Vec<Template>,
+    /// Ways in, easiest first.
+    #[serde(default)]
+    pub auth: Vec<Way>,
+    /// One cheap call that shows whether the credentials work.
+    #[serde(default)]
+    pub check: Option<Check>,
+    /// How often it may be called.
+    #[serde(default)]
+    pub limit: Limit,
+    /// How it says what went wrong.
+    #[serde(default)]
+    pub errors: Errors,
+    /// Collections that can be read.
+    #[serde(default)]
+    pub streams: IndexMap<String, Stream>,
+    /// How its webhooks are received.
+    #[serde(default)]
+    pub webhooks: Option<Webhooks>,
+    /// How it is told of an inbox's address.
+    #[serde(default)]
+    pub register: Option<Register>,
+}
+
+/// How far a connector has been proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Written from the provider's documentation.
+    Documented,
+    /// Somebody has used it with a live account.
+    Tried,
+    /// It speaks to the pretend shop inside this program.
+    Sandbox,
+}
+
+/// One cheap call that shows whether the credentials work.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "WrittenCheck")]
+pub struct Check {
+    /// How it is asked.
+    pub read: Read,
+    /// The account's own name, in the answer.
+    pub account: Option<Expression>,
+}
+
+/// The written form of a [`Check`].
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Check")]
+pub(crate) struct WrittenCheck {
+    /// GET this path.
+    get: Option<Template>,
+    /// Query parameters.
+    #[serde(default)]
+    query: IndexMap<String, Template>,
+    /// The account's own name, in the answer.
+    account: Option<Expression>,
+}
+
+impl TryFrom<WrittenCheck> for Check {
+    type Error = String;
+
+    fn try_from(written: WrittenCheck) -> Result<Self, String> {
+        let query = written.query;
+        let read = one_of::one_of([("get", written.get.map(|path| Read::Get { path, query }))])?;
+        Ok(Self { read, account: written.account })
+    }
+}
+
+impl JsonSchema for Check {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        WrittenCheck::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        WrittenCheck::json_schema(generator)
+    }
+}
+
+impl Connector {
+    /// The way in of this id; the first where none is named.
+    pub fn way(&self, id: Option<&str>) -> Option<(u32, &Way)> {
+        let mut ways = (0..).zip(&self.auth);
+        match id {
+            None => ways.next(),
+            Some(id) => ways.find(|(_, way)| way.id == id),
+        }
+    }
+
+    /// What the user fills in for a connection, as a form shows it.
+    pub fn setting_fields(&self) -> Vec<FormField> {
+        webhook::form(&self.settings, false)
+    }
+
+    /// A stream's title: its own, or its id with a capital.
+    pub fn stream_title(&self, id: &str) -> String {
+        match self.streams.get(id).and_then(|stream| stream.title.clone()) {
+            Some(title) => title,
+            None => {
+                let spaced = id.replace('_', " ");
+                let mut letters = spaced.chars();
+                letters
+                    .next()
+                    .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+            }
+        }
+    }
+
+    /// The JSON schema of the file, for editors.
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
+    }
+}
