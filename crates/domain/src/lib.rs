@@ -11,6 +11,7 @@ pub mod id;
 pub mod inbox;
 pub mod json;
 pub mod page;
+pub mod paging;
 pub mod record;
 pub mod refusal;
 pub mod retry;
