@@ -2,8 +2,33 @@
 //!
 //! A connection, a transaction or a closure over one never leaves this folder; outside it nobody
 //! can tell that it is SQLite.
+//!
+//! One thread writes, in groups: a write is answered after the commit that holds it has reached
+//! the disk, and fails alone when it is a bad one. A few threads read, each the last commit. Dropping
+//! a future of this module leaves the write whole or not done at all, never half of it.
 
-use std::path::Path;
+mod arrivals;
+mod connections;
+mod events;
+mod file;
+mod inboxes;
+mod migrate;
+mod paging;
+mod readers;
+mod records;
+mod refusals;
+mod runs;
+mod search;
+mod settings;
+mod syncs;
+mod text;
+mod tunnels;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use domain::connection::{Connection, ConnectionState, NewConnection};
@@ -20,7 +45,7 @@ use domain::tunnel::{NewTunnel, Tunnel};
 use jiff::{SignedDuration, Timestamp};
 
 /// Why the store did not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// What was asked for is not there.
     #[error("it is not there")]
@@ -28,6 +53,15 @@ pub enum Error {
     /// Something with this name is there already.
     #[error("`{0}` is there already")]
     Taken(String),
+    /// More waits to be written than may wait. Nothing of this was stored.
+    #[error("too much is waiting to be written")]
+    Busy,
+    /// The sync run has ended, so that it can neither write nor end again.
+    #[error("the run has ended already")]
+    RunEnded,
+    /// The store was closed, or closes.
+    #[error("the store is closed")]
+    Closed,
     /// The disk has no room, or the database reached its limit.
     #[error("the disk is full")]
     DiskFull,
@@ -71,31 +105,96 @@ pub struct SyncPage {
 
 /// The handle; cheap to clone.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store {
+    inner: Arc<Inner>,
+}
 
-#[expect(clippy::todo, unused_variables, clippy::unused_async, reason = "the outline")]
+struct Inner {
+    dir: PathBuf,
+    writer: Arc<writer::Shared>,
+    writing: Mutex<Option<std::thread::JoinHandle<()>>>,
+    readers: readers::Readers,
+}
+
+impl Drop for Inner {
+    /// What is queued is still written; nobody waits for that here.
+    fn drop(&mut self) {
+        self.writer.close();
+        self.readers.close();
+    }
+}
+
 impl Store {
     /// Opens or makes the database in `dir`, migrating it after a backup.
     pub fn open(dir: &Path, now: Timestamp) -> Result<Self> {
-        todo!()
+        let known = migrate::newest(migrate::MIGRATIONS);
+        let found = file::inspect(dir)?;
+        if found > known {
+            return Err(Error::Newer { found, known });
+        }
+        let db = file::open_writer(dir)?;
+        migrate::migrate(&db, dir, migrate::MIGRATIONS)?;
+        while refusals::drop_old(&db, now)? > 0 {}
+        let (doomed, orphans) = (inboxes::doomed(&db)?, records::orphans(&db)?);
+        let readers = readers::Readers::start(dir)?;
+        let writer = Arc::new(writer::Shared::new());
+        let writing = start_writer(Arc::clone(&writer), db, dir)?;
+        let inner = Inner { dir: dir.into(), writer, writing: Mutex::new(Some(writing)), readers };
+        let store = Self { inner: Arc::new(inner) };
+        // What a stop left half deleted.
+        for inbox in doomed {
+            store.remove_inbox(inbox)?;
+        }
+        for stream in orphans {
+            store.remove_stream(stream)?;
+        }
+        Ok(store)
     }
     /// Ends the writer after what is queued, and checkpoints.
     pub async fn close(&self) -> Result<()> {
-        todo!()
+        self.inner.writer.close();
+        self.inner.readers.close();
+        let inner = Arc::clone(&self.inner);
+        tokio::task::spawn_blocking(move || {
+            let thread = inner.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
+            inner.readers.join();
+            thread.map_or(Ok(()), |thread| thread.join().map_err(|_| Error::Closed))
+        })
+        .await
+        .map_err(|_| Error::Closed)?
     }
 
     // -- intake: goes before everything else in the queue
     /// Stores arrivals, all or none; answers after they have reached the disk, in their order.
     pub async fn accept(&self, arrivals: Vec<Arrival>) -> Result<Vec<Accepted>> {
-        todo!()
+        let arrivals = arrivals.into_iter().map(arrivals::Prepared::new).collect();
+        self.inner.writer.accept(arrivals).await
+    }
+    /// As [`Store::accept`], but with [`Error::Busy`] when the queue has no room within `patience`:
+    /// then nothing was stored, and nothing will be. Once there is room, the commit is waited for.
+    pub async fn accept_within(
+        &self,
+        arrivals: Vec<Arrival>,
+        patience: Duration,
+    ) -> Result<Vec<Accepted>> {
+        let arrivals = arrivals.into_iter().map(arrivals::Prepared::new).collect();
+        self.inner.writer.accept_within(arrivals, patience).await
     }
     /// Notes a refusal, later and only if there is room: nobody waits for it.
     pub fn refuse(&self, refusal: NewRefusal) {
-        todo!()
+        self.inner.writer.refuse(refusal);
     }
-    /// How many writes wait now, and the most that may.
+    /// How many refusals were dropped since the start because too many waited.
+    pub fn refusals_dropped(&self) -> u64 {
+        self.inner.writer.dropped.load(Ordering::Relaxed)
+    }
+    /// Whether the last write failed for want of room.
+    pub fn is_full(&self) -> bool {
+        self.inner.writer.full.load(Ordering::Relaxed)
+    }
+    /// How much intake waits now and the most that may, in units of a row or 1 KiB of body.
     pub fn queue_depth(&self) -> (usize, usize) {
-        todo!()
+        (self.inner.writer.depth(), writer::ROOM)
     }
 
     // -- events
@@ -105,19 +204,21 @@ impl Store {
         filter: &EventFilter,
         page: Page<EventId>,
     ) -> Result<Slice<EventSummary, EventId>> {
-        todo!()
+        let filter = filter.clone();
+        self.read(move |reader| events::list(reader, &filter, page)).await
     }
     /// How many events the filter matches; exact at least up to 10,000.
     pub async fn event_count(&self, filter: &EventFilter) -> Result<Count> {
-        todo!()
+        let filter = filter.clone();
+        self.read(move |reader| events::count(reader, &filter)).await
     }
     /// One event.
     pub async fn event(&self, id: EventId) -> Result<Event> {
-        todo!()
+        self.read(move |reader| events::get(reader, id)).await
     }
     /// The bytes of one event.
     pub async fn event_body(&self, id: EventId) -> Result<Bytes> {
-        todo!()
+        self.read(move |reader| events::body(reader, id)).await
     }
     /// Events per inbox in `steps` steps of `step` up to `until`.
     pub async fn event_rates(
@@ -126,15 +227,15 @@ impl Store {
         step: SignedDuration,
         steps: usize,
     ) -> Result<Vec<EventRate>> {
-        todo!()
+        self.read(move |reader| events::rates(reader, until, step, steps)).await
     }
     /// The types that occur, most frequent first, at most 200 (of one inbox, if given).
     pub async fn event_types(&self, inbox: Option<InboxId>) -> Result<Vec<String>> {
-        todo!()
+        self.read(move |reader| events::type_names(reader, inbox)).await
     }
     /// When each inbox last received something, and how many events it holds.
     pub async fn heard(&self) -> Result<Vec<(InboxId, Timestamp, Count)>> {
-        todo!()
+        self.read(events::heard).await
     }
 
     // -- refusals
@@ -144,37 +245,37 @@ impl Store {
         inbox: Option<InboxId>,
         page: Page<RefusalId>,
     ) -> Result<Slice<Refusal, RefusalId>> {
-        todo!()
+        self.read(move |reader| refusals::list(&reader.db, inbox, page)).await
     }
     /// One refusal.
     pub async fn refusal(&self, id: RefusalId) -> Result<Refusal> {
-        todo!()
+        self.read(move |reader| refusals::get(&reader.db, id)).await
     }
     /// How many since then, unknown paths left out.
     pub async fn refusal_count(&self, since: Timestamp) -> Result<Count> {
-        todo!()
+        self.read(move |reader| refusals::count(&reader.db, since)).await
     }
 
     // -- inboxes
     /// Makes one.
     pub async fn create_inbox(&self, inbox: NewInbox, now: Timestamp) -> Result<Inbox> {
-        todo!()
+        self.write(move |db| inboxes::create(db, &inbox, now)).await
     }
     /// All of them, by name.
     pub async fn inboxes(&self) -> Result<Vec<Inbox>> {
-        todo!()
+        self.read(|reader| inboxes::all(&reader.db)).await
     }
     /// One.
     pub async fn inbox(&self, id: InboxId) -> Result<Inbox> {
-        todo!()
+        self.read(move |reader| inboxes::get(&reader.db, id)).await
     }
     /// Renames it.
     pub async fn rename_inbox(&self, id: InboxId, name: String) -> Result<Inbox> {
-        todo!()
+        self.write(move |db| inboxes::rename(db, id, &name)).await
     }
     /// Points it to a generation of its secrets.
     pub async fn set_inbox_secrets(&self, id: InboxId, generation: u32) -> Result<()> {
-        todo!()
+        self.write(move |db| inboxes::set_secrets(db, id, generation)).await
     }
     /// Notes whether its sender knows it.
     pub async fn set_inbox_registration(
@@ -182,11 +283,12 @@ impl Store {
         id: InboxId,
         registration: Registration,
     ) -> Result<()> {
-        todo!()
+        self.write(move |db| inboxes::set_registration(db, id, &registration)).await
     }
     /// Deletes it with its events, arrivals and refusals; says how many events went.
     pub async fn delete_inbox(&self, id: InboxId) -> Result<u64> {
-        todo!()
+        self.write(move |db| inboxes::doom(db, id)).await?;
+        self.remove_inbox(id)?.wait().await
     }
 
     // -- connections
@@ -196,15 +298,15 @@ impl Store {
         connection: NewConnection,
         now: Timestamp,
     ) -> Result<Connection> {
-        todo!()
+        self.write(move |db| connections::create(db, &connection, now)).await
     }
     /// All of them, by name.
     pub async fn connections(&self) -> Result<Vec<Connection>> {
-        todo!()
+        self.read(|reader| connections::all(&reader.db)).await
     }
     /// One.
     pub async fn connection(&self, id: ConnectionId) -> Result<Connection> {
-        todo!()
+        self.read(move |reader| connections::get(&reader.db, id)).await
     }
     /// Changes its name or settings.
     pub async fn update_connection(
@@ -213,7 +315,7 @@ impl Store {
         name: Option<String>,
         settings: Option<std::collections::BTreeMap<String, String>>,
     ) -> Result<Connection> {
-        todo!()
+        self.write(move |db| connections::update(db, id, name.as_deref(), settings.as_ref())).await
     }
     /// Notes what it can do now.
     pub async fn set_connection_state(
@@ -221,7 +323,7 @@ impl Store {
         id: ConnectionId,
         state: ConnectionState,
     ) -> Result<()> {
-        todo!()
+        self.write(move |db| connections::set_state(db, id, &state)).await
     }
     /// Notes that its credentials worked, and for which account.
     pub async fn set_connection_checked(
@@ -230,11 +332,11 @@ impl Store {
         account: Option<String>,
         at: Timestamp,
     ) -> Result<()> {
-        todo!()
+        self.write(move |db| connections::set_checked(db, id, account.as_deref(), at)).await
     }
     /// Notes that a token rotation begins: written before the request that spends the old token.
     pub async fn begin_rotation(&self, id: ConnectionId, at: Timestamp) -> Result<()> {
-        todo!()
+        self.write(move |db| connections::begin_rotation(db, id, at)).await
     }
     /// Points it to a generation of its secrets, and ends a rotation that was under way.
     pub async fn set_connection_secrets(
@@ -243,15 +345,16 @@ impl Store {
         generation: u32,
         token_expires_at: Option<Timestamp>,
     ) -> Result<()> {
-        todo!()
+        self.write(move |db| connections::set_secrets(db, id, generation, token_expires_at)).await
     }
     /// Ends a rotation that came to nothing.
     pub async fn abandon_rotation(&self, id: ConnectionId) -> Result<()> {
-        todo!()
+        self.write(move |db| connections::abandon_rotation(db, id)).await
     }
     /// Deletes it with its syncs, runs and records. Its inboxes are left, without a connection.
     pub async fn delete_connection(&self, id: ConnectionId) -> Result<()> {
-        todo!()
+        self.write(move |db| connections::delete(db, id)).await?;
+        self.remove_orphans().await
     }
 
     // -- syncs
@@ -262,15 +365,15 @@ impl Store {
         next_run_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Sync> {
-        todo!()
+        self.write(move |db| syncs::create(db, &sync, next_run_at, now)).await
     }
     /// All of them.
     pub async fn syncs(&self) -> Result<Vec<Sync>> {
-        todo!()
+        self.read(|reader| syncs::all(&reader.db)).await
     }
     /// One.
     pub async fn sync(&self, id: SyncId) -> Result<Sync> {
-        todo!()
+        self.read(move |reader| syncs::get(&reader.db, id)).await
     }
     /// Sets its schedule and whether it is paused.
     pub async fn schedule_sync(
@@ -279,23 +382,23 @@ impl Store {
         sync: NewSync,
         next_run_at: Option<Timestamp>,
     ) -> Result<Sync> {
-        todo!()
+        self.write(move |db| syncs::schedule(db, id, &sync, next_run_at)).await
     }
     /// Syncs that are due at `now`, not paused and not running; `n` at most, longest overdue first.
     pub async fn due_syncs(&self, now: Timestamp, n: usize) -> Result<Vec<Sync>> {
-        todo!()
+        self.read(move |reader| syncs::due(&reader.db, now, n)).await
     }
     /// When the next sync is due.
     pub async fn next_due(&self) -> Result<Option<Timestamp>> {
-        todo!()
+        self.read(|reader| syncs::next_due(&reader.db)).await
     }
     /// Its cursor, as JSON.
     pub async fn sync_cursor(&self, id: SyncId) -> Result<Option<String>> {
-        todo!()
+        self.read(move |reader| syncs::cursor(&reader.db, id)).await
     }
     /// Deletes it with its runs; its records stay.
     pub async fn delete_sync(&self, id: SyncId) -> Result<()> {
-        todo!()
+        self.write(move |db| syncs::delete(db, id)).await
     }
 
     // -- sync runs
@@ -309,15 +412,17 @@ impl Store {
         next_run_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<SyncRun> {
-        todo!()
+        self.write(move |db| runs::begin(db, sync, trigger, extent, next_run_at, now)).await
     }
     /// Writes the records of a page and the cursor that follows it, or neither. Says what it did.
     pub async fn commit_page(&self, page: SyncPage) -> Result<Counts> {
-        todo!()
+        let digests: Vec<_> = page.records.iter().map(records::digest).collect();
+        let rows = page.records.len();
+        self.inner.writer.write(rows, move |db| records::commit_page(db, &page, &digests)).await
     }
     /// Ends a run.
     pub async fn finish_run(&self, id: SyncRunId, state: RunState) -> Result<()> {
-        todo!()
+        self.write(move |db| runs::finish(db, id, &state)).await
     }
     /// Runs, newest first.
     pub async fn sync_runs(
@@ -325,15 +430,15 @@ impl Store {
         sync: Option<SyncId>,
         page: Page<SyncRunId>,
     ) -> Result<Slice<SyncRun, SyncRunId>> {
-        todo!()
+        self.read(move |reader| runs::list(&reader.db, sync, page)).await
     }
     /// One run.
     pub async fn sync_run(&self, id: SyncRunId) -> Result<SyncRun> {
-        todo!()
+        self.read(move |reader| runs::get(&reader.db, id)).await
     }
     /// Runs that a stop left running.
     pub async fn unfinished_runs(&self) -> Result<Vec<SyncRun>> {
-        todo!()
+        self.read(|reader| runs::unfinished(&reader.db)).await
     }
 
     // -- records
@@ -343,60 +448,197 @@ impl Store {
         filter: &RecordFilter,
         page: Page<RecordId>,
     ) -> Result<Slice<Record, RecordId>> {
-        todo!()
+        let filter = filter.clone();
+        self.read(move |reader| reader.snapshot(|it| records::list(&it.db, &filter, page))).await
     }
     /// How many, not counting deleted ones.
     pub async fn record_count(&self, filter: &RecordFilter) -> Result<Count> {
-        todo!()
+        let filter = filter.clone();
+        self.read(move |reader| reader.snapshot(|it| records::count(&it.db, &filter))).await
     }
 
     // -- tunnels
     /// Makes one.
     pub async fn create_tunnel(&self, tunnel: NewTunnel, now: Timestamp) -> Result<Tunnel> {
-        todo!()
+        self.write(move |db| tunnels::create(db, &tunnel, now)).await
     }
     /// All of them.
     pub async fn tunnels(&self) -> Result<Vec<Tunnel>> {
-        todo!()
+        self.read(|reader| tunnels::all(&reader.db)).await
     }
     /// One.
     pub async fn tunnel(&self, id: TunnelId) -> Result<Tunnel> {
-        todo!()
+        self.read(move |reader| tunnels::get(&reader.db, id)).await
     }
     /// Notes whether it should run.
     pub async fn switch_tunnel(&self, id: TunnelId, on: bool) -> Result<()> {
-        todo!()
+        self.write(move |db| tunnels::switch(db, id, on)).await
     }
     /// Points it to a generation of its secrets.
     pub async fn set_tunnel_secrets(&self, id: TunnelId, generation: u32) -> Result<()> {
-        todo!()
+        self.write(move |db| tunnels::set_secrets(db, id, generation)).await
     }
     /// Deletes it.
     pub async fn delete_tunnel(&self, id: TunnelId) -> Result<()> {
-        todo!()
+        self.write(move |db| tunnels::delete(db, id)).await
     }
 
     // -- settings of the installation
     /// The value of a setting, as JSON text.
     pub async fn setting(&self, name: &'static str) -> Result<Option<String>> {
-        todo!()
+        self.read(move |reader| settings::get(&reader.db, name)).await
     }
     /// Sets it.
     pub async fn set_setting(&self, name: &'static str, value: String) -> Result<()> {
-        todo!()
+        self.write(move |db| settings::set(db, name, &value)).await
     }
 
     // -- the file itself
     /// How many bytes the databases take.
     pub async fn size_bytes(&self) -> Result<u64> {
-        todo!()
+        let dir = self.inner.dir.clone();
+        self.read(move |_| Ok(file::size(&dir))).await
     }
     /// Deletes everything that the sandbox put there: connection, inbox, events, syncs, records.
     pub async fn delete_sandbox(&self) -> Result<()> {
-        todo!()
+        let doomed = self
+            .write(|db| {
+                inboxes::doom_sandbox(db)?;
+                connections::delete_sandbox(db)?;
+                syncs::delete_sandbox(db)?;
+                inboxes::doomed(db)
+            })
+            .await?;
+        for inbox in doomed {
+            self.remove_inbox(inbox)?.wait().await?;
+        }
+        self.remove_orphans().await
     }
     /// Checks the database's integrity.
     pub async fn check(&self) -> Result<()> {
-        todo!()
+        self.read(|reader| file::check(&reader.db)).await
+    }
+
+    // -- how it is done
+    async fn read<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&readers::Reader) -> Result<T> + Send + 'static,
+    {
+        self.inner.readers.read(work).await
+    }
+
+    async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&rusqlite::Connection) -> Result<T> + Send + 'static,
+    {
+        self.inner.writer.write(1, work).await
+    }
+
+    fn remove_inbox(&self, id: InboxId) -> Result<writer::Steps> {
+        self.inner.writer.write_in_steps(move |db| inboxes::remove(db, id, &mut |_| {}))
+    }
+
+    fn remove_stream(&self, stream: i64) -> Result<writer::Steps> {
+        self.inner.writer.write_in_steps(move |db| records::remove(db, stream))
+    }
+
+    async fn remove_orphans(&self) -> Result<()> {
+        let orphans = self.read(|reader| records::orphans(&reader.db)).await?;
+        for stream in orphans {
+            self.remove_stream(stream)?.wait().await?;
+        }
+        Ok(())
     }
 }
+
+fn start_writer(
+    shared: Arc<writer::Shared>,
+    db: rusqlite::Connection,
+    dir: &Path,
+) -> Result<std::thread::JoinHandle<()>> {
+    let dir = dir.to_owned();
+    std::thread::Builder::new()
+        .name("store-writer".into())
+        .spawn(move || writer::run(&shared, db, || file::open_writer(&dir)))
+        .map_err(|error| Error::Io(error.to_string()))
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::DiskFull,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Damaged(error.to_string())
+            }
+            _ if matches!(error, rusqlite::Error::QueryReturnedNoRows) => Self::NotFound,
+            _ => Self::Io(error.to_string()),
+        }
+    }
+}
+
+impl From<rusqlite::types::FromSqlError> for Error {
+    fn from(error: rusqlite::types::FromSqlError) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}
+
+impl Error {
+    /// A broken `unique` is a name that is taken; a broken reference is a thing that is not there.
+    fn or_taken(error: rusqlite::Error, name: &str) -> Self {
+        match error.sqlite_error().map(|error| error.extended_code) {
+            Some(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE) => Self::Taken(name.to_owned()),
+            Some(rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Self::NotFound,
+            _ => error.into(),
+        }
+    }
+}
+
+fn millis(time: Timestamp) -> i64 {
+    time.as_millisecond()
+}
+
+fn time(millis: i64) -> Result<Timestamp> {
+    Timestamp::from_millisecond(millis)
+        .map_err(|_| Error::Damaged(format!("{millis} is not a time")))
+}
+
+fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::Io(error.to_string()))
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| Error::Damaged(error.to_string()))
+}
+
+/// The one row that there must be.
+fn one<T>(
+    db: &rusqlite::Connection,
+    sql: &str,
+    params: &[(&str, &dyn rusqlite::ToSql)],
+    read: impl FnOnce(&rusqlite::Row<'_>) -> Result<T>,
+) -> Result<T> {
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    read(rows.next()?.ok_or(Error::NotFound)?)
+}
+
+/// All rows.
+fn rows<T>(
+    db: &rusqlite::Connection,
+    sql: &str,
+    params: &[(&str, &dyn rusqlite::ToSql)],
+    read: impl FnMut(&rusqlite::Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    db.prepare_cached(sql)?.query_and_then(params, read)?.collect()
+}
+
+/// An update or delete by id must find its row.
+fn changed_one(rows: usize) -> Result<()> {
+    if rows == 0 { Err(Error::NotFound) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! Connections: accounts of the user at connectors, and which secrets of theirs are in force.
+
+use std::collections::BTreeMap;
+
+use domain::connection::{Connection as Stored, ConnectionState, NewConnection};
+use domain::id::ConnectionId;
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, named_params};
+
+use super::{Result, changed_one, from_json, millis, one, rows, time, to_json};
+
+const COLUMNS: &str = "id, connector, name, way, settings, sandbox, state, account, checked_at,
+    created_at, secrets, token_expires_at, rotating_since";
+
+fn connection(row: &Row<'_>) -> Result<Stored> {
+    Ok(Stored {
+        id: ConnectionId::new(row.get(0)?),
+        connection: NewConnection {
+            connector: row.get(1)?,
+            name: row.get(2)?,
+            way: row.get(3)?,
+            settings: from_json(row.get_ref(4)?.as_str()?)?,
+            sandbox: row.get(5)?,
+            state: from_json(row.get_ref(6)?.as_str()?)?,
+        },
+        account: row.get(7)?,
+        checked_at: row.get::<_, Option<i64>>(8)?.map(time).transpose()?,
+        created_at: time(row.get(9)?)?,
+        secrets: row.get(10)?,
+        token_expires_at: row.get::<_, Option<i64>>(11)?.map(time).transpose()?,
+        rotating_since: row.get::<_, Option<i64>>(12)?.map(time).transpose()?,
+    })
+}
+
+pub(super) fn create(db: &Connection, new: &NewConnection, now: Timestamp) -> Result<Stored> {
+    db.prepare_cached(
+        "insert into connections (connector, name, way, settings, sandbox, state, created_at)
+         values (:connector, :name, :way, :settings, :sandbox, :state, :now)",
+    )?
+    .execute(named_params! {
+        ":connector": new.connector,
+        ":name": new.name,
+        ":way": new.way,
+        ":settings": to_json(&new.settings)?,
+        ":sandbox": new.sandbox,
+        ":state": to_json(&new.state)?,
+        ":now": millis(now),
+    })?;
+    get(db, ConnectionId::new(db.last_insert_rowid()))
+}
+
+pub(super) fn all(db: &Connection) -> Result<Vec<Stored>> {
+    rows(db, &format!("select {COLUMNS} from connections order by name, id"), &[], connection)
+}
+
+pub(super) fn get(db: &Connection, id: ConnectionId) -> Result<Stored> {
+    let sql = format!("select {COLUMNS} from connections where id = :id");
+    one(db, &sql, named_params! { ":id": id.get() }, connection)
+}
+
+pub(super) fn update(
+    db: &Connection,
+    id: ConnectionId,
+    name: Option<&str>,
+    settings: Option<&BTreeMap<String, String>>,
+) -> Result<Stored> {
+    changed_one(
+        db.prepare_cached(
+            "update connections
+             set name = coalesce(:name, name), settings = coalesce(:settings, settings)
+             where id = :id",
+        )?
+        .execute(named_params! {
+            ":name": name,
+            ":settings": settings.map(to_json).transpose()?,
+            ":id": id.get(),
+        })?,
+    )?;
+    get(db, id)
+}
+
+pub(super) fn set_state(db: &Connection, id: ConnectionId, state: &ConnectionState) -> Result<()> {
+    changed_one(
+        db.prepare_cached("update connections set state = :state where id = :id")?
+            .execute(named_params! { ":state": to_json(state)?, ":id": id.get() })?,
+    )
+}
+
+pub(super) fn set_checked(
+    db: &Connection,
+    id: ConnectionId,
+    account: Option<&str>,
+    at: Timestamp,
+) -> Result<()> {
+    changed_one(
+        db.prepare_cached(
+            "update connections
+             set account = coalesce(:account, account), checked_at = :at where id = :id",
+        )?
+        .execute(named_params! { ":account": account, ":at": millis(at), ":id": id.get() })?,
+    )
+}
+
+/// A rotation that is under way already keeps its beginning: that one was never answered.
+pub(super) fn begin_rotation(db: &Connection, id: ConnectionId, at: Timestamp) -> Result<()> {
+    changed_one(
+        db.prepare_cached(
+            "update connections set rotating_since = coalesce(rotating_since, :at) where id = :id",
+        )?
+        .execute(named_params! { ":at": millis(at), ":id": id.get() })?,
+    )
+}
+
+pub(super) fn set_secrets(
+    db: &Connection,
+    id: ConnectionId,
+    generation: u32,
+    token_expires_at: Option<Timestamp>,
+) -> Result<()> {
+    changed_one(
+        db.prepare_cached(
+            "update connections
+             set secrets = :generation, token_expires_at = :expires_at, rotating_since = null
+             where id = :id",
+        )?
+        .execute(named_params! {
+            ":generation": generation,
+            ":expires_at": token_expires_at.map(millis),
+            ":id": id.get(),
+        })?,
+    )
+}
+
+pub(super) fn abandon_rotation(db: &Connection, id: ConnectionId) -> Result<()> {
+    changed_one(
+        db.prepare_cached("update connections set rotating_since = null where id = :id")?
+            .execute(named_params! { ":id": id.get() })?,
+    )
+}
+
+/// Deletes a connection. The database lets go of its inboxes, deletes its syncs and their runs, and
+/// orphans its streams: their records are removed in steps.
+pub(super) fn delete(db: &Connection, id: ConnectionId) -> Result<()> {
+    changed_one(
+        db.prepare_cached("delete from connections where id = :id")?
+            .execute(named_params! { ":id": id.get() })?,
+    )
+}
+
+/// Deletes those of the sandbox, likewise.
+pub(super) fn delete_sandbox(db: &Connection) -> Result<()> {
+    db.prepare_cached("delete from connections where sandbox")?.execute([])?;
+    Ok(())
+}

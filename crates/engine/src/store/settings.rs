@@ -1,0 +1,21 @@
+//! Settings of the installation: a name and a JSON text each.
+
+use rusqlite::{Connection, OptionalExtension as _, named_params};
+
+use super::Result;
+
+pub(super) fn get(db: &Connection, name: &str) -> Result<Option<String>> {
+    Ok(db
+        .prepare_cached("select value from settings where name = :name")?
+        .query_row(named_params! { ":name": name }, |row| row.get(0))
+        .optional()?)
+}
+
+pub(super) fn set(db: &Connection, name: &str, value: &str) -> Result<()> {
+    db.prepare_cached(
+        "insert into settings (name, value) values (:name, :value)
+         on conflict (name) do update set value = excluded.value",
+    )?
+    .execute(named_params! { ":name": name, ":value": value })?;
+    Ok(())
+}

@@ -1,0 +1,589 @@
+//! The one thread that writes.
+//!
+//! Durable writes are slow one by one and fast together, so the writer takes what has queued up,
+//! gives each write a savepoint of its own, and commits them as one group. A caller is answered
+//! after that commit: one bad write fails alone, a failed commit fails its whole group.
+//!
+//! Intake goes first. Other writes take turns of at most [`TURN`] or [`TURN_ROWS`], and long ones
+//! (deletions) come as [`Step`]s that go to the back of the queue after each turn.
+//!
+//! A panic here ends the process: memory and disk may no longer agree, and a listener that takes
+//! requests without writing them is worse than none.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use domain::event::Accepted;
+use domain::refusal::NewRefusal;
+use rusqlite::Connection;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::arrivals::{Intake, Prepared};
+use super::{Error, Result, refusals};
+
+/// How long other writes may keep intake waiting at a time.
+const TURN: Duration = Duration::from_millis(5);
+/// How many rows they may write in that turn.
+const TURN_ROWS: usize = 256;
+/// Rows of intake after which a group is committed though more wait.
+const GROUP_ROWS: usize = 1_024;
+/// Bytes of intake after which a group is committed though more wait.
+const GROUP_BYTES: usize = 8 << 20;
+/// What intake may have waiting, in units of [`UNIT`]: 32 MiB of bodies.
+pub(super) const ROOM: usize = 32 << 10;
+/// What one unit of [`ROOM`] is: a row costs one, and one more for each of these that it is long.
+const UNIT: usize = 1 << 10;
+/// How many other writes may wait.
+const OTHERS: usize = 512;
+/// How many refusals may wait; more are counted and dropped.
+const REFUSALS: usize = 1_024;
+
+/// A write of any kind but intake.
+pub(super) trait Work: Send {
+    /// Does it, within a savepoint of its own.
+    fn run(&mut self, db: &Connection) -> Result<()>;
+    /// Answers its caller after the commit, or with why it failed. What comes back is queued again.
+    fn answer(self: Box<Self>, fate: Result<()>) -> Option<Box<dyn Work>>;
+    /// Whether nobody waits for it any more.
+    fn abandoned(&self) -> bool;
+    /// About how many rows it writes.
+    fn rows(&self) -> usize;
+}
+
+/// Arrivals that are stored together or not at all.
+pub(super) struct Batch {
+    pub(super) arrivals: Vec<Prepared>,
+    pub(super) reply: oneshot::Sender<Result<Vec<Accepted>>>,
+    /// Its room in the queue, given back when it is dropped.
+    pub(super) _room: tokio::sync::OwnedSemaphorePermit,
+}
+
+#[derive(Default)]
+struct Queue {
+    intake: VecDeque<Batch>,
+    others: VecDeque<Box<dyn Work>>,
+    refusals: VecDeque<NewRefusal>,
+    /// Whether the writer sleeps; nobody wakes it needlessly.
+    idle: bool,
+    closing: bool,
+}
+
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.intake.is_empty() && self.others.is_empty() && self.refusals.is_empty()
+    }
+}
+
+/// What callers and the writer share.
+pub(super) struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    /// Room for intake, in units.
+    room: Arc<Semaphore>,
+    /// Room for other writes.
+    others: Arc<Semaphore>,
+    /// Groups committed since the start.
+    pub(super) commits: AtomicU64,
+    /// Refusals for which there was no room.
+    pub(super) dropped: AtomicU64,
+    /// Whether the last write failed for want of room on the disk.
+    pub(super) full: AtomicBool,
+    closed: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn new() -> Self {
+        Self {
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            room: Arc::new(Semaphore::new(ROOM)),
+            others: Arc::new(Semaphore::new(OTHERS)),
+            commits: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            full: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Nothing that holds this lock can panic half-way.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, put: impl FnOnce(&mut Queue)) -> Result<()> {
+        let mut queue = self.lock();
+        if queue.closing {
+            return Err(Error::Closed);
+        }
+        put(&mut queue);
+        let wake = std::mem::take(&mut queue.idle);
+        drop(queue);
+        if wake {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// How much of [`ROOM`] is taken.
+    pub(super) fn depth(&self) -> usize {
+        ROOM - self.room.available_permits().min(ROOM)
+    }
+
+    /// Queues arrivals and waits for their commit. Dropping the future before it has an answer
+    /// leaves them stored whole or not at all.
+    pub(super) async fn accept(&self, arrivals: Vec<Prepared>) -> Result<Vec<Accepted>> {
+        let room = Arc::clone(&self.room)
+            .acquire_many_owned(room_for(&arrivals))
+            .await
+            .map_err(|_| Error::Closed)?;
+        self.accept_with(arrivals, room).await
+    }
+
+    /// As [`Shared::accept`], but gives up when there is no room within `patience`.
+    pub(super) async fn accept_within(
+        &self,
+        arrivals: Vec<Prepared>,
+        patience: Duration,
+    ) -> Result<Vec<Accepted>> {
+        let room = Arc::clone(&self.room).acquire_many_owned(room_for(&arrivals));
+        let room = tokio::time::timeout(patience, room)
+            .await
+            .map_err(|_| Error::Busy)?
+            .map_err(|_| Error::Closed)?;
+        self.accept_with(arrivals, room).await
+    }
+
+    async fn accept_with(
+        &self,
+        arrivals: Vec<Prepared>,
+        room: tokio::sync::OwnedSemaphorePermit,
+    ) -> Result<Vec<Accepted>> {
+        let (reply, answer) = oneshot::channel();
+        self.push(|queue| queue.intake.push_back(Batch { arrivals, reply, _room: room }))?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Queues a write and waits for its commit.
+    pub(super) async fn write<T, F>(&self, rows: usize, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        let turn = Arc::clone(&self.others).acquire_owned().await.map_err(|_| Error::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        let task = Task { work: Some(work), done: None, reply: Some(reply), rows, _turn: turn };
+        self.push(|queue| queue.others.push_back(Box::new(task)))?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Queues a long write that is done step by step. It goes on when nobody waits for its end.
+    pub(super) fn write_in_steps<F>(&self, step: F) -> Result<Steps>
+    where
+        F: FnMut(&Connection) -> Result<Step> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let walk = Walk { step, last: None, rows: 0, reply };
+        self.push(|queue| queue.others.push_back(Box::new(walk)))?;
+        Ok(Steps(answer))
+    }
+
+    /// Queues a refusal if there is room.
+    pub(super) fn refuse(&self, refusal: NewRefusal) {
+        let mut taken = false;
+        let _ = self.push(|queue| {
+            if queue.refusals.len() < REFUSALS {
+                queue.refusals.push_back(refusal);
+                taken = true;
+            }
+        });
+        if !taken {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Lets the writer finish what is queued, and take no more.
+    pub(super) fn close(&self) {
+        self.lock().closing = true;
+        self.wake.notify_one();
+        // Whoever waits for room is told at once.
+        self.room.close();
+        self.others.close();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+}
+
+/// A row costs one unit, and one for each KiB of its body; more than all there are is all of them.
+fn room_for(arrivals: &[Prepared]) -> u32 {
+    let units: usize = arrivals.iter().map(|arrival| 1 + arrival.bytes() / UNIT).sum();
+    u32::try_from(units.min(ROOM)).unwrap_or(u32::MAX)
+}
+
+/// One write with a result.
+struct Task<T, F> {
+    work: Option<F>,
+    done: Option<T>,
+    reply: Option<oneshot::Sender<Result<T>>>,
+    rows: usize,
+    _turn: tokio::sync::OwnedSemaphorePermit,
+}
+
+impl<T, F> Work for Task<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> Result<T> + Send,
+{
+    fn run(&mut self, db: &Connection) -> Result<()> {
+        if let Some(work) = self.work.take() {
+            self.done = Some(work(db)?);
+        }
+        Ok(())
+    }
+
+    fn answer(mut self: Box<Self>, fate: Result<()>) -> Option<Box<dyn Work>> {
+        let answer = match (fate, self.done.take()) {
+            (Ok(()), Some(done)) => Ok(done),
+            (Ok(()), None) => Err(Error::Closed),
+            (Err(error), _) => Err(error),
+        };
+        if let Some(reply) = self.reply.take() {
+            let _ = reply.send(answer);
+        }
+        None
+    }
+
+    fn abandoned(&self) -> bool {
+        self.reply.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+
+    fn rows(&self) -> usize {
+        self.rows
+    }
+}
+
+/// What a step of a long write has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// So many rows, and there may be more.
+    More(u64),
+    /// So many rows, the last.
+    Done(u64),
+}
+
+/// A long write under way.
+pub(super) struct Steps(oneshot::Receiver<Result<u64>>);
+
+impl Steps {
+    /// Waits for its end; says how many rows its steps counted.
+    pub(super) async fn wait(self) -> Result<u64> {
+        self.0.await.map_err(|_| Error::Closed)?
+    }
+}
+
+struct Walk<F> {
+    step: F,
+    last: Option<Step>,
+    rows: u64,
+    reply: oneshot::Sender<Result<u64>>,
+}
+
+impl<F> Work for Walk<F>
+where
+    F: FnMut(&Connection) -> Result<Step> + Send + 'static,
+{
+    fn run(&mut self, db: &Connection) -> Result<()> {
+        self.last = Some((self.step)(db)?);
+        Ok(())
+    }
+
+    fn answer(mut self: Box<Self>, fate: Result<()>) -> Option<Box<dyn Work>> {
+        match (fate, self.last.take()) {
+            (Ok(()), Some(Step::More(rows))) => {
+                self.rows += rows;
+                return Some(self);
+            }
+            (Ok(()), Some(Step::Done(rows))) => {
+                let _ = self.reply.send(Ok(self.rows + rows));
+            }
+            (Ok(()), None) => {}
+            (Err(error), _) => {
+                let _ = self.reply.send(Err(error));
+            }
+        }
+        None
+    }
+
+    fn abandoned(&self) -> bool {
+        false
+    }
+
+    fn rows(&self) -> usize {
+        TURN_ROWS
+    }
+}
+
+/// Why the writer left its connection.
+enum End {
+    /// All is written, and nothing more comes.
+    Closed,
+    /// A group failed as a whole; the connection may no longer be what it was.
+    Failed,
+}
+
+/// Runs the writer on the current thread until the store closes.
+pub(super) fn run(shared: &Shared, mut db: Connection, open: impl Fn() -> Result<Connection>) {
+    let _abort = AbortOnPanic;
+    while let End::Failed = serve(shared, &db) {
+        match reopen(shared, &open) {
+            Some(anew) => db = anew,
+            None => break,
+        }
+    }
+    shared.closed.store(true, Ordering::Release);
+}
+
+/// Opens the connection anew, however long that takes; what comes meanwhile fails at once.
+fn reopen(shared: &Shared, open: &impl Fn() -> Result<Connection>) -> Option<Connection> {
+    loop {
+        let error = match open() {
+            Ok(db) => return Some(db),
+            Err(error) => error,
+        };
+        tracing::error!(%error, "the database cannot be opened again");
+        let mut queue = shared.lock();
+        if queue.closing && queue.is_empty() {
+            return None;
+        }
+        for batch in queue.intake.drain(..) {
+            let _ = batch.reply.send(Err(error.clone()));
+        }
+        let others = std::mem::take(&mut queue.others);
+        queue.refusals.clear();
+        for work in others {
+            let _ = work.answer(Err(error.clone()));
+        }
+        let _ = shared.wake.wait_timeout(queue, Duration::from_millis(500));
+    }
+}
+
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("the writer panicked; ending the process, since nothing can be stored");
+            std::process::abort();
+        }
+    }
+}
+
+fn serve(shared: &Shared, db: &Connection) -> End {
+    let mut intake = match Intake::new(db) {
+        Ok(intake) => intake,
+        Err(error) => {
+            tracing::error!(%error, "the writer cannot read the database");
+            return End::Failed;
+        }
+    };
+    let mut waiting = VecDeque::new();
+    loop {
+        if !wait_for_work(shared, &mut waiting) {
+            return End::Closed;
+        }
+        let group = Group { shared, db, intake: &mut intake, done: Vec::new(), others: Vec::new() };
+        if let Err(error) = group.write(&mut waiting) {
+            tracing::error!(%error, "a group of writes failed");
+            // Those that were not begun are not part of what failed.
+            let mut queue = shared.lock();
+            while let Some(batch) = waiting.pop_back() {
+                queue.intake.push_front(batch);
+            }
+            return End::Failed;
+        }
+    }
+}
+
+/// Waits until there is something to write; false when there never will be.
+fn wait_for_work(shared: &Shared, waiting: &mut VecDeque<Batch>) -> bool {
+    if !waiting.is_empty() {
+        return true;
+    }
+    let mut queue = shared.lock();
+    loop {
+        if !queue.is_empty() {
+            std::mem::swap(&mut queue.intake, waiting);
+            return true;
+        }
+        if queue.closing {
+            return false;
+        }
+        queue.idle = true;
+        queue = shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        queue.idle = false;
+    }
+}
+
+type Waiting = (oneshot::Sender<Result<Vec<Accepted>>>, Result<Vec<Accepted>>);
+
+/// One transaction, and those who wait for it.
+struct Group<'a, 'db> {
+    shared: &'a Shared,
+    db: &'db Connection,
+    intake: &'a mut Intake<'db>,
+    done: Vec<Waiting>,
+    others: Vec<(Box<dyn Work>, Result<()>)>,
+}
+
+impl Group<'_, '_> {
+    fn write(mut self, waiting: &mut VecDeque<Batch>) -> Result<()> {
+        match self.fill(waiting).and_then(|()| self.commit()) {
+            Ok(()) => {
+                self.answer();
+                Ok(())
+            }
+            Err(error) => {
+                if !self.db.is_autocommit() {
+                    let _ = self.db.execute_batch("rollback");
+                }
+                self.shared.full.store(matches!(error, Error::DiskFull), Ordering::Relaxed);
+                self.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    fn fill(&mut self, waiting: &mut VecDeque<Batch>) -> Result<()> {
+        self.db.prepare_cached("begin immediate")?.execute([])?;
+        let (mut rows, mut bytes) = (0, 0);
+        self.take_in(waiting, &mut rows, &mut bytes)?;
+        self.take_turn()?;
+        // What came during the turn rides along.
+        if !self.others.is_empty() {
+            self.intake.forget_inboxes();
+        }
+        if waiting.is_empty() {
+            std::mem::swap(&mut self.shared.lock().intake, waiting);
+            self.take_in(waiting, &mut rows, &mut bytes)?;
+        }
+        Ok(())
+    }
+
+    fn take_in(
+        &mut self,
+        waiting: &mut VecDeque<Batch>,
+        rows: &mut usize,
+        bytes: &mut usize,
+    ) -> Result<()> {
+        while *rows < GROUP_ROWS && *bytes < GROUP_BYTES {
+            let Some(batch) = waiting.pop_front() else { break };
+            // Its sender was told to come again; it has not been stored, and that is true.
+            if batch.reply.is_closed() {
+                continue;
+            }
+            *rows += batch.arrivals.len();
+            *bytes += batch.arrivals.iter().map(Prepared::bytes).sum::<usize>();
+            let intake = &mut *self.intake;
+            let outcome = intake.store(&batch.arrivals);
+            self.done.push((batch.reply, outcome));
+            self.still_open()?;
+        }
+        Ok(())
+    }
+
+    /// Other writes have their turn: one at least, and no more than the time and rows of a turn.
+    fn take_turn(&mut self) -> Result<()> {
+        let began = Instant::now();
+        let mut rows = 0;
+        self.write_refusals()?;
+        // Steps are queued again only after the commit, so that this ends.
+        while rows < TURN_ROWS && began.elapsed() < TURN {
+            let Some(mut work) = self.shared.lock().others.pop_front() else { break };
+            if work.abandoned() {
+                continue;
+            }
+            rows += work.rows();
+            let outcome = in_savepoint(self.db, |db| work.run(db));
+            self.others.push((work, outcome));
+            self.still_open()?;
+        }
+        Ok(())
+    }
+
+    fn write_refusals(&mut self) -> Result<()> {
+        let taken: Vec<NewRefusal> = {
+            let mut queue = self.shared.lock();
+            let n = queue.refusals.len().min(TURN_ROWS);
+            queue.refusals.drain(..n).collect()
+        };
+        if taken.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = in_savepoint(self.db, |db| refusals::insert(db, &taken)) {
+            self.shared.dropped.fetch_add(taken.len() as u64, Ordering::Relaxed);
+            tracing::warn!(%error, "refusals could not be noted");
+        }
+        self.still_open()
+    }
+
+    /// Some faults (a full disk, a bad read) make SQLite roll back everything: then nobody in this
+    /// group has been stored.
+    fn still_open(&self) -> Result<()> {
+        if !self.db.is_autocommit() {
+            return Ok(());
+        }
+        let cause = self
+            .others
+            .iter()
+            .filter_map(|(_, outcome)| outcome.as_ref().err())
+            .chain(self.done.iter().filter_map(|(_, outcome)| outcome.as_ref().err()))
+            .find(|error| !matches!(error, Error::NotFound | Error::Taken(_)));
+        Err(cause.cloned().unwrap_or_else(|| Error::Io("the transaction was rolled back".into())))
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        self.intake.keep_marks()?;
+        self.db.prepare_cached("commit")?.execute([])?;
+        self.shared.commits.fetch_add(1, Ordering::Relaxed);
+        let full = self.done.iter().any(|(_, outcome)| matches!(outcome, Err(Error::DiskFull)))
+            || self.others.iter().any(|(_, outcome)| matches!(outcome, Err(Error::DiskFull)));
+        self.shared.full.store(full, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn answer(self) {
+        for (reply, outcome) in self.done {
+            let _ = reply.send(outcome);
+        }
+        let again: Vec<_> =
+            self.others.into_iter().filter_map(|(work, outcome)| work.answer(outcome)).collect();
+        if !again.is_empty() {
+            self.shared.lock().others.extend(again);
+        }
+    }
+
+    fn fail(self, error: &Error) {
+        for (reply, outcome) in self.done {
+            let _ = reply.send(outcome.and_then(|_| Err(error.clone())));
+        }
+        for (work, outcome) in self.others {
+            let _ = work.answer(outcome.and_then(|()| Err(error.clone())));
+        }
+    }
+}
+
+/// Does `work` so that all of it is undone when it fails, and nothing else is.
+fn in_savepoint<T>(db: &Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    db.prepare_cached("savepoint one")?.execute([])?;
+    let outcome = work(db);
+    if outcome.is_err() && !db.is_autocommit() {
+        db.prepare_cached("rollback to one")?.execute([])?;
+    }
+    if !db.is_autocommit() {
+        db.prepare_cached("release one")?.execute([])?;
+    }
+    outcome
+}
