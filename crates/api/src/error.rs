@@ -44,6 +44,8 @@ pub enum Code {
     InvalidSchedule,
     /// The run has ended already.
     Ended,
+    /// More waits to be written than may wait.
+    Busy,
     /// The disk has no room.
     DiskFull,
     /// The data was written by a newer Patchbay.
@@ -261,6 +263,14 @@ impl From<store::Error> for ApiError {
             store::Error::NotFound => Self::not_found(),
             store::Error::Taken(_) => {
                 Self::new(StatusCode::CONFLICT, Code::Taken, message).hint("Choose another name.")
+            }
+            store::Error::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Busy, message)
+                .hint("Try again in a moment."),
+            store::Error::RunEnded => Self::new(StatusCode::CONFLICT, Code::Ended, message)
+                .hint("Start a new run."),
+            store::Error::Closed => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::NotReady, message)
+                    .hint("Patchbay is stopping. Start it again.")
             }
             store::Error::DiskFull => {
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, Code::DiskFull, message).hint(
