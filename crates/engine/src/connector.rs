@@ -1,7 +1,415 @@
-//! The connectors at hand: those that ship inside the program and the user's own in the data
-//! directory, which are read again when they change. A broken one is listed with its error and
-//! takes no other down.
+//! The connectors at hand: those that ship inside the program, and the user's own in
+//! `connectors/<id>/` of the data directory.
+//!
+//! A shipped connector is read when it is first asked for. An own one is read at the start and
+//! again when its files change, which is found out by looking, at most once a second, whenever the
+//! connectors are listed ([`Connectors::all`]) and by [`Connectors::keep_current`]. Looking reads
+//! the disk; [`Connectors::get`] never does, so that receiving a webhook does not.
+//!
+//! A broken one is listed with its error and takes no other down. An own one cannot take the id of
+//! a shipped one: whoever trusts `shopify` trusts ours.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use domain::connector::{self, Connector, MAX_BYTES};
+use rust_embed::RustEmbed;
+
+/// How often the user's own folder is looked at, at most.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is looked at while nobody lists the connectors.
+const WATCH_EVERY: Duration = Duration::from_secs(5);
+
+/// The largest icon that is read, in bytes.
+const MAX_ICON: u64 = 64 * 1024;
+
+/// Stands for a connector that has no icon.
+const NO_ICON: &str = concat!(
+    r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" "#,
+    r#"stroke="currentColor" stroke-width="1.5" stroke-linecap="round">"#,
+    r#"<path d="M9 3v5M15 3v5M6 8h12v4a6 6 0 0 1-12 0zM12 18v3"/></svg>"#,
+);
+
+#[derive(RustEmbed)]
+#[folder = "$CARGO_MANIFEST_DIR/../../connectors"]
+#[include = "*/connector.yaml"]
+#[include = "*/icon.svg"]
+#[include = "*/*.md"]
+struct ShippedFiles;
 
 /// The handle; cheap to clone.
 #[derive(Clone)]
-pub struct Connectors {}
+pub struct Connectors {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shipped: BTreeMap<String, OnceLock<Listed>>,
+    own_folder: PathBuf,
+    own: RwLock<Arc<Own>>,
+    looked_at: Mutex<Option<Instant>>,
+}
+
+/// The user's own connectors by the names of their folders, as last read.
+type Own = BTreeMap<String, OwnEntry>;
+
+#[derive(Clone)]
+struct OwnEntry {
+    stamp: Stamp,
+    listed: Listed,
+}
+
+/// What a folder's files looked like when they were read: name, size, time of change.
+type Stamp = Vec<(String, u64, Option<SystemTime>)>;
+
+/// A connector in the list, usable or not.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Its id; that of its folder where it is broken.
+    pub id: String,
+    /// Whether it is the user's own.
+    pub own: bool,
+    /// The connector, or why it cannot be used.
+    pub connector: Result<Arc<Connector>, Broken>,
+    /// Its icon, an SVG text of whoever made the connector: show it as an image, never inline.
+    pub icon: Arc<str>,
+}
+
+/// Why a connector cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// The file, from its folder on: `acme/connector.yaml`.
+    pub file: String,
+    /// The line, where one shows it.
+    pub line: Option<u64>,
+    /// What is wrong, with the place.
+    pub message: String,
+}
+
+impl Connectors {
+    /// Those that ship, and the user's own below `own_folder`, which need not exist.
+    pub fn open(own_folder: PathBuf) -> Self {
+        let ids = ShippedFiles::iter().filter_map(|path| {
+            path.strip_suffix("/connector.yaml").map(|id| (id.to_owned(), OnceLock::new()))
+        });
+        let inner = Inner {
+            shipped: ids.collect(),
+            own_folder,
+            own: RwLock::default(),
+            looked_at: Mutex::new(None),
+        };
+        let connectors = Self { inner: Arc::new(inner) };
+        connectors.refresh();
+        connectors
+    }
+
+    /// The usable connector of this id, as last read. Costs no IO, except that a shipped one is
+    /// read from memory the first time.
+    pub fn get(&self, id: &str) -> Option<Arc<Connector>> {
+        match self.inner.shipped(id) {
+            Some(listed) => listed.connector.clone().ok(),
+            None => self.own().get(id)?.listed.connector.clone().ok(),
+        }
+    }
+
+    /// The one of this id as it is listed: the shipped one where there is one.
+    pub fn listed(&self, id: &str) -> Option<Listed> {
+        match self.inner.shipped(id) {
+            Some(listed) => Some(listed.clone()),
+            None => self.own().get(id).map(|entry| entry.listed.clone()),
+        }
+    }
+
+    /// All of them by name, broken ones at the end. Looks for changes first.
+    pub fn all(&self) -> Vec<Listed> {
+        self.refresh();
+        let shipped = self.inner.shipped.keys().filter_map(|id| self.inner.shipped(id).cloned());
+        let own = self.own();
+        let own = own.values().map(|entry| entry.listed.clone());
+        let mut all: Vec<_> = shipped.chain(own).collect();
+        all.sort_by_cached_key(|listed| match &listed.connector {
+            Ok(connector) => (false, connector.name.to_lowercase()),
+            Err(_) => (true, listed.id.clone()),
+        });
+        all
+    }
+
+    /// Reads own connectors again whose files have changed, unless that was looked at within the
+    /// last second. Says whether any had.
+    pub fn refresh(&self) -> bool {
+        let mut looked_at = self.inner.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked_at.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
+            return false;
+        }
+        let before = self.own();
+        let after = self.inner.read_own(&before);
+        *looked_at = Some(Instant::now());
+        let changed = !same_stamps(&before, &after);
+        if changed {
+            let mut own = self.inner.own.write().unwrap_or_else(PoisonError::into_inner);
+            *own = Arc::new(after);
+        }
+        changed
+    }
+
+    /// Looks for changes every few seconds, and calls `changed` after each, until it is dropped.
+    pub async fn keep_current(self, changed: impl Fn()) {
+        let mut ticks = tokio::time::interval(WATCH_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let connectors = self.clone();
+            let looked = tokio::task::spawn_blocking(move || connectors.refresh()).await;
+            if looked.unwrap_or(false) {
+                changed();
+            }
+        }
+    }
+
+    fn own(&self) -> Arc<Own> {
+        self.inner.own.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Inner {
+    fn shipped(&self, id: &str) -> Option<&Listed> {
+        self.shipped.get(id).map(|slot| slot.get_or_init(|| read_shipped(id)))
+    }
+
+    /// Reads the own folder; what has not changed is taken over from `before`.
+    fn read_own(&self, before: &Own) -> Own {
+        let entries = fs::read_dir(&self.own_folder).into_iter().flatten().flatten();
+        entries
+            .filter_map(|entry| {
+                let folder = entry.path();
+                let name = entry.file_name().into_string().ok()?;
+                let stamp = stamp(&folder);
+                if !stamp.iter().any(|(file, ..)| file == "connector.yaml") {
+                    return None;
+                }
+                let known = before.get(&name).filter(|entry| entry.stamp == stamp).cloned();
+                let entry = known.unwrap_or_else(|| OwnEntry {
+                    listed: self.read_own_folder(&name, &folder),
+                    stamp,
+                });
+                Some((name, entry))
+            })
+            .collect()
+    }
+
+    fn read_own_folder(&self, name: &str, folder: &Path) -> Listed {
+        let icon = read_limited(&folder.join("icon.svg"), MAX_ICON).ok();
+        Listed {
+            id: name.into(),
+            own: true,
+            connector: self.load_own(name, folder).map(Arc::new),
+            icon: icon
+                .filter(|icon| icon.contains("<svg"))
+                .unwrap_or_else(|| NO_ICON.into())
+                .into(),
+        }
+    }
+
+    fn load_own(&self, name: &str, folder: &Path) -> Result<Connector, Broken> {
+        let file = format!("{name}/connector.yaml");
+        if self.shipped.contains_key(name) {
+            let message = format!("`{name}` is the id of a connector that ships with Patchbay");
+            return Err(Broken { file, line: None, message });
+        }
+        let text =
+            read_limited(&folder.join("connector.yaml"), MAX_BYTES as u64).map_err(|error| {
+                Broken { file: file.clone(), line: None, message: error.to_string() }
+            })?;
+        let beside = |name: &str| read_limited(&folder.join(name), MAX_BYTES as u64).ok();
+        load(name, &text, &beside)
+    }
+}
+
+fn read_shipped(id: &str) -> Listed {
+    let text = |file: &str| {
+        let path = format!("{id}/{file}");
+        ShippedFiles::get(&path).map(|file| match file.data {
+            Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            Cow::Owned(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        })
+    };
+    Listed {
+        id: id.into(),
+        own: false,
+        connector: load(id, &text("connector.yaml").unwrap_or_default(), &text).map(Arc::new),
+        icon: text("icon.svg").unwrap_or_else(|| NO_ICON.into()).into(),
+    }
+}
+
+fn load(folder: &str, text: &str, beside: connector::Files<'_>) -> Result<Connector, Broken> {
+    let file = format!("{folder}/connector.yaml");
+    let connector = connector::load(&file, text, beside).map_err(|error| Broken {
+        file: error.file().into(),
+        line: error.line(),
+        message: error.to_string(),
+    })?;
+    if connector.id != folder {
+        let message = format!("its `id` is `{}`, but its folder is `{folder}`", connector.id);
+        return Err(Broken { file, line: None, message });
+    }
+    Ok(connector)
+}
+
+/// The files of a folder, so that a change of any of them is seen.
+fn stamp(folder: &Path) -> Stamp {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut stamp: Stamp = entries
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            // Through links, since an own connector may be one into somebody's repository.
+            let data = fs::metadata(entry.path()).ok().filter(fs::Metadata::is_file)?;
+            Some((name, data.len(), data.modified().ok()))
+        })
+        .collect();
+    stamp.sort();
+    stamp
+}
+
+fn same_stamps(before: &Own, after: &Own) -> bool {
+    before.len() == after.len()
+        && before
+            .iter()
+            .zip(after)
+            .all(|((a, before), (b, after))| a == b && before.stamp == after.stamp)
+}
+
+fn read_limited(path: &Path, most: u64) -> std::io::Result<String> {
+    let size = fs::metadata(path)?.len();
+    if size > most {
+        return Err(std::io::Error::other(format!("it is larger than {most} bytes")));
+    }
+    fs::read_to_string(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: &str = "format: 1\nid: acme\nname: Acme\nstatus: documented\n\
+                       webhooks:\n  verify: none\n";
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn write(&self, id: &str, text: &str) {
+            let folder = self.0.path().join(id);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("connector.yaml"), text).unwrap();
+        }
+
+        fn connectors(&self) -> Connectors {
+            Connectors::open(self.0.path().into())
+        }
+    }
+
+    /// As if a second had gone by since the folder was last looked at.
+    fn forget_the_look(connectors: &Connectors) {
+        *connectors.inner.looked_at.lock().unwrap() = None;
+    }
+
+    #[test]
+    fn every_shipped_connector_can_be_used() {
+        let connectors = Connectors::open(PathBuf::from("/nowhere"));
+
+        for listed in connectors.all() {
+            assert!(listed.connector.is_ok(), "{:?}", listed.connector);
+            assert!(!listed.own);
+            assert!(listed.icon.contains("<svg"), "{} has no icon", listed.id);
+        }
+        assert!(connectors.get("sandbox").is_some());
+    }
+
+    #[test]
+    fn an_own_connector_is_read_again_when_it_changes() {
+        let folder = Folder::new();
+        folder.write("acme", OWN);
+        let connectors = folder.connectors();
+        assert_eq!(connectors.get("acme").unwrap().name, "Acme");
+
+        folder.write("acme", &OWN.replace("Acme", "Acme and more"));
+        forget_the_look(&connectors);
+
+        assert!(connectors.refresh());
+        assert_eq!(connectors.get("acme").unwrap().name, "Acme and more");
+        forget_the_look(&connectors);
+        assert!(!connectors.refresh());
+    }
+
+    #[test]
+    fn a_broken_one_is_listed_with_its_line_and_takes_no_other_down() {
+        let folder = Folder::new();
+        folder.write("acme", OWN);
+        folder.write("broken", "format: 1\nid: broken\nnme: x\n");
+        let connectors = folder.connectors();
+
+        let listed = connectors.listed("broken").unwrap();
+
+        let broken = listed.connector.unwrap_err();
+        assert_eq!((broken.file.as_str(), broken.line), ("broken/connector.yaml", Some(3)));
+        assert!(broken.message.contains("unknown field `nme`"), "{}", broken.message);
+        assert!(connectors.get("broken").is_none());
+        assert!(connectors.get("acme").is_some());
+        assert!(connectors.get("sandbox").is_some());
+    }
+
+    #[test]
+    fn an_own_one_cannot_take_a_shipped_id() {
+        let folder = Folder::new();
+        folder.write("sandbox", &OWN.replace("id: acme", "id: sandbox"));
+        let connectors = folder.connectors();
+
+        let all = connectors.all();
+
+        let taken: Vec<_> = all.iter().filter(|listed| listed.id == "sandbox").collect();
+        assert_eq!(taken.len(), 2);
+        assert!(taken.iter().any(|listed| listed.own && listed.connector.is_err()));
+        assert_eq!(connectors.get("sandbox").unwrap().name, "Sandbox shop");
+    }
+
+    #[test]
+    fn one_whose_folder_has_another_name_is_broken() {
+        let folder = Folder::new();
+        folder.write("other", OWN);
+
+        let listed = folder.connectors().listed("other").unwrap();
+
+        assert!(listed.connector.unwrap_err().message.contains("its folder is `other`"));
+    }
+
+    #[test]
+    fn a_removed_one_is_gone() {
+        let folder = Folder::new();
+        folder.write("acme", OWN);
+        let connectors = folder.connectors();
+
+        fs::remove_dir_all(folder.0.path().join("acme")).unwrap();
+        forget_the_look(&connectors);
+
+        assert!(connectors.refresh());
+        assert!(connectors.get("acme").is_none());
+    }
+
+    #[test]
+    fn a_file_for_a_newer_program_says_so() {
+        let folder = Folder::new();
+        folder.write("acme", "format: 2\nwhatever: true\n");
+
+        let listed = folder.connectors().listed("acme").unwrap();
+
+        assert!(listed.connector.unwrap_err().message.contains("made for a newer Patchbay"));
+    }
+}
