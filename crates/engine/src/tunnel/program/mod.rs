@@ -17,12 +17,16 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, BufReader};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use self::group::Group;
 use super::output::read_line;
 
 /// How long a program has to end by itself once it is asked to.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the last lines of a program that has ended are waited for.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How many lines may wait to be looked at; then the program waits.
 const LINES: usize = 256;
@@ -42,6 +46,20 @@ pub(super) struct Launch {
 pub(super) struct Program {
     group: Group,
     lines: mpsc::Receiver<Vec<u8>>,
+    /// Whether both streams are at their end, which a program that closes them reaches before its
+    /// own.
+    silent: bool,
+    /// How it ended, and until when its last lines are waited for.
+    end: Option<(io::Result<ExitStatus>, Instant)>,
+}
+
+/// What a program does next.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// It printed a line, on either stream.
+    Line(Vec<u8>),
+    /// It ended, with everything that it started, and has printed all that it had to.
+    Ended(io::Result<ExitStatus>),
 }
 
 impl Program {
@@ -51,19 +69,29 @@ impl Program {
         let (sender, lines) = mpsc::channel(LINES);
         tokio::spawn(forward(out, sender.clone()));
         tokio::spawn(forward(err, sender));
-        Ok(Self { group, lines })
+        Ok(Self { group, lines, silent: false, end: None })
     }
 
-    /// The next line of either stream; none when both are at their end, which a program that
-    /// closes them reaches before its own. Dropping the future loses nothing.
-    pub(super) async fn next_line(&mut self) -> Option<Vec<u8>> {
-        self.lines.recv().await
-    }
-
-    /// Waits until the program has ended, with everything that it started. Dropping the future
-    /// loses nothing.
-    pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
-        self.group.ended().await
+    /// Waits for what it does next. Dropping the future loses nothing.
+    pub(super) async fn next(&mut self) -> Next {
+        loop {
+            // What it started may have left the group and still hold its streams open.
+            let late = |end: &mut (_, Instant)| self.silent || Instant::now() >= end.1;
+            if let Some((status, _)) = self.end.take_if(late) {
+                return Next::Ended(status);
+            }
+            let last_words = self.end.as_ref().map(|end| end.1);
+            tokio::select! {
+                line = self.lines.recv(), if !self.silent => match line {
+                    Some(line) => return Next::Line(line),
+                    None => self.silent = true,
+                },
+                status = self.group.ended(), if self.end.is_none() => {
+                    self.end = Some((status, Instant::now() + LAST_WORDS));
+                }
+                () = sleep_until(last_words.unwrap_or_else(Instant::now)), if last_words.is_some() => {}
+            }
+        }
     }
 
     /// Asks it to end, and ends it where it does not.
@@ -83,5 +111,6 @@ async fn forward(stream: impl AsyncRead + Unpin, lines: mpsc::Sender<Vec<u8>>) {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;
