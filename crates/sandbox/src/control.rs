@@ -111,7 +111,7 @@ async fn orders(State(shared): State<Shared>, body: Bytes) -> Result<impl IntoRe
 }
 
 async fn expire_tokens(State(shared): State<Shared>) -> StatusCode {
-    locked(&shared.grants).expire();
+    shared.change_grants(crate::sign_in::Grants::expire);
     StatusCode::NO_CONTENT
 }
 

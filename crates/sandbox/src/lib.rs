@@ -65,6 +65,7 @@ mod consent;
 mod control;
 mod fault;
 mod form;
+mod journal;
 mod limit;
 mod random;
 mod rest;
@@ -75,6 +76,7 @@ mod webhook;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -93,6 +95,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use crate::fault::Faults;
+use crate::journal::{Earlier, Journal};
 use crate::limit::Bucket;
 pub use crate::limit::Rate;
 use crate::random::Random;
@@ -129,6 +132,10 @@ pub struct Options {
     pub webhooks_at_once: usize,
     /// What goes wrong on purpose from the start.
     pub faults: Faults,
+    /// The file in which the shop writes down what happened, to be the same shop when it opens
+    /// again; seed and history are then those of the first opening. Webhooks are not in it: whoever
+    /// wants to be told says so again.
+    pub journal: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -143,6 +150,7 @@ impl Default for Options {
             webhook_retries: [1, 3, 10, 30, 60].map(Duration::from_secs).to_vec(),
             webhooks_at_once: 8,
             faults: Faults::default(),
+            journal: None,
         }
     }
 }
@@ -153,6 +161,9 @@ pub enum Error {
     /// No port could be had.
     #[error("the sandbox could not listen")]
     Listen(#[from] std::io::Error),
+    /// What an earlier shop wrote down cannot be read.
+    #[error("the sandbox could not open its journal")]
+    Journal(#[source] std::io::Error),
     /// Its webhook client could not be made.
     #[error("the sandbox could not prepare its webhooks")]
     Client(#[from] reqwest::Error),
@@ -230,6 +241,7 @@ pub(crate) struct Inner {
     pub(crate) settings: Mutex<Settings>,
     pub(crate) shop: Mutex<Shop>,
     pub(crate) grants: Mutex<Grants>,
+    journal: Journal,
     pub(crate) bucket: Mutex<Bucket>,
     /// Chance for faults of the REST API.
     pub(crate) chance: Mutex<Random>,
@@ -254,18 +266,22 @@ impl Deref for Shared {
 
 impl Inner {
     fn new(options: Options) -> Result<Self, Error> {
-        let plan = Plan {
-            seed: options.seed,
-            opened: (options.clock)(),
-            history_orders: options.history_orders,
+        let (journal, earlier) = match &options.journal {
+            Some(path) => Journal::open(path).map_err(Error::Journal)?,
+            None => (Journal::default(), None),
+        };
+        let (shop, grants) = match earlier {
+            Some(earlier) => open_again(earlier),
+            None => (open_first(&options, &journal), Grants::default()),
         };
         Ok(Self {
             settings: Mutex::new(Settings {
                 orders_per_minute: options.orders_per_minute,
                 faults: options.faults,
             }),
-            shop: Mutex::new(Shop::open(plan)),
-            grants: Mutex::default(),
+            shop: Mutex::new(shop),
+            grants: Mutex::new(grants),
+            journal,
             bucket: Mutex::new(Bucket::new(options.rate)),
             chance: Mutex::new(Random::new(options.seed)),
             webhooks: Webhooks::new()?,
@@ -290,15 +306,42 @@ impl Inner {
     /// Somebody buys something.
     pub(crate) fn make_order(&self) {
         let mut shop = locked(&self.shop);
-        let events = shop.step(self.now());
+        let now = self.now();
+        // Written down first: an event that was told must have the same id when the shop opens
+        // again.
+        self.journal.step(now);
+        let events = shop.step(now);
         // Told while the shop is held, so that queues have the order of the events.
         self.webhooks.tell(&events);
+    }
+
+    /// Changes what tokens are good, and writes down how they are then.
+    pub(crate) fn change_grants<T>(&self, change: impl FnOnce(&mut Grants) -> T) -> T {
+        let mut grants = locked(&self.grants);
+        let changed = change(&mut grants);
+        self.journal.sign_ins(grants.sign_ins());
+        changed
     }
 
     /// The key that signs for a webhook.
     pub(crate) fn signing_key(&self, webhook: &str) -> [u8; 32] {
         Sha256::digest(format!("{}:{webhook}", self.key)).into()
     }
+}
+
+fn open_first(options: &Options, journal: &Journal) -> Shop {
+    let (seed, opened, history_orders) = (options.seed, (options.clock)(), options.history_orders);
+    journal.opened(seed, opened, history_orders);
+    Shop::open(Plan { seed, opened, history_orders })
+}
+
+fn open_again(earlier: Earlier) -> (Shop, Grants) {
+    let Earlier { seed, opened, history_orders, steps, sign_ins } = earlier;
+    let mut shop = Shop::open(Plan { seed, opened, history_orders });
+    for at in steps {
+        shop.step(at);
+    }
+    (shop, Grants::again(sign_ins))
 }
 
 /// A lock that is held even after a panic of somebody else: the shop is only pretended.

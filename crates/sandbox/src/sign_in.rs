@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -66,13 +67,21 @@ struct Code {
 }
 
 /// One sign-in and the tokens that are good now.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Family {
     client_id: String,
     scope: String,
     access: Fingerprint,
     access_until: Timestamp,
     refresh: Fingerprint,
+}
+
+/// The sign-ins as they are written down. A refresh token that was spent before the shop closed is
+/// not known when it opens again, which refuses it all the same.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct SignIns {
+    families: HashMap<u64, Family>,
+    last: u64,
 }
 
 /// All codes and tokens.
@@ -86,6 +95,16 @@ pub(crate) struct Grants {
 }
 
 impl Grants {
+    /// Those of an earlier opening.
+    pub(crate) fn again(sign_ins: SignIns) -> Self {
+        Self { families: sign_ins.families, last: sign_ins.last, ..Self::default() }
+    }
+
+    /// What is to be written down.
+    pub(crate) fn sign_ins(&self) -> SignIns {
+        SignIns { families: self.families.clone(), last: self.last }
+    }
+
     /// A code for what the user agreed to.
     pub(crate) fn allow(&mut self, consent: Consent, now: Timestamp) -> String {
         self.codes.retain(|_, code| now.duration_since(code.given_at) < CODE_MEMORY);

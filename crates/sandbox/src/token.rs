@@ -7,9 +7,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::Shared;
 use crate::form::Form;
 use crate::sign_in::{Error, Tokens};
-use crate::{Shared, locked};
 
 pub(crate) async fn token(State(shared): State<Shared>, body: Bytes) -> Response {
     let no_store = [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")];
@@ -43,12 +43,14 @@ fn given(shared: &Shared, form: &Form) -> Result<Tokens, Error> {
             let client_id = asked("client_id", "client_id is missing")?;
             let redirect_uri = asked("redirect_uri", "redirect_uri is missing")?;
             let verifier = asked("code_verifier", "code_verifier is missing")?;
-            locked(&shared.grants).spend_code(code, client_id, redirect_uri, verifier, life, now)
+            shared.change_grants(|grants| {
+                grants.spend_code(code, client_id, redirect_uri, verifier, life, now)
+            })
         }
         "refresh_token" => {
             let token = asked("refresh_token", "refresh_token is missing")?;
             let client_id = asked("client_id", "client_id is missing")?;
-            locked(&shared.grants).refresh(token, client_id, life, now)
+            shared.change_grants(|grants| grants.refresh(token, client_id, life, now))
         }
         _ => Err(Error::UnsupportedGrantType),
     }

@@ -735,3 +735,23 @@ async fn a_stopped_shop_is_closed() {
     let client = Client::builder().no_proxy().build().unwrap();
     assert!(client.get(url).send().await.is_err());
 }
+
+#[tokio::test]
+async fn a_shop_that_opens_again_is_the_same_shop() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = || Options { journal: Some(dir.path().join("shop.jsonl")), ..options() };
+    let first = Shop::open(options()).await;
+    first.make(5).await;
+    let (orders, events) =
+        (first.all("/api/orders?", 50).await, first.all("/api/events?", 50).await);
+    let (client, token) = (first.client.clone(), first.token.clone());
+    first.sandbox.stop().await;
+
+    let sandbox = Sandbox::start(Options { seed: 99, ..options() }).await.unwrap();
+    let again = Shop { sandbox, client, token };
+
+    assert_eq!(again.all("/api/orders?", 50).await, orders);
+    assert_eq!(again.all("/api/events?", 50).await, events);
+    again.make(1).await;
+    assert_eq!(again.all("/api/orders?", 50).await.len(), orders.len() + 1);
+}
