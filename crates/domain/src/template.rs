@@ -220,9 +220,10 @@ fn value_of(json: &serde_json::Value) -> minijinja::Value {
         Value::Number(number) => number_of(number),
         Value::String(text) => text.as_str().into(),
         Value::Array(items) => items.iter().map(value_of).collect(),
-        Value::Object(members) => {
-            members.iter().map(|(name, value)| (name.clone(), value_of(value))).collect()
-        }
+        // Collecting pairs would make a list of them.
+        Value::Object(members) => minijinja::Value::from_pairs(
+            members.iter().map(|(name, value)| (name.clone(), value_of(value))),
+        ),
     }
 }
 
@@ -292,5 +293,20 @@ impl schemars::JsonSchema for Template {
             "type": "string",
             "description": "A text with values, such as {{ settings.shop }}",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_are_found_by_name_at_any_depth() {
+        let template = Template::new("{{ settings.shop }}/{{ cursor }}/{{ list[1] }}").unwrap();
+        let values = json!({ "settings": { "shop": "acme" }, "cursor": 7, "list": ["a", "b"] });
+
+        assert_eq!(template.render(Place::Text, &values).as_deref(), Ok("acme/7/b"));
     }
 }
