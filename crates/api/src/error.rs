@@ -266,8 +266,9 @@ impl From<store::Error> for ApiError {
             }
             store::Error::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Busy, message)
                 .hint("Try again in a moment."),
-            store::Error::RunEnded => Self::new(StatusCode::CONFLICT, Code::Ended, message)
-                .hint("Start a new run."),
+            store::Error::RunEnded => {
+                Self::new(StatusCode::CONFLICT, Code::Ended, message).hint("Start a new run.")
+            }
             store::Error::Closed => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::NotReady, message)
                     .hint("Patchbay is stopping. Start it again.")
@@ -315,6 +316,19 @@ impl From<vault::Error> for ApiError {
                 Code::VaultBroken,
                 "Run `patchbay doctor`. `patchbay vault init` makes a vault that needs no \
                  keychain.",
+            ),
+            vault::Error::Incomplete => {
+                (Code::VaultBroken, "Enter the secret again: another program removed a part of it.")
+            }
+            vault::Error::Sealed(_) => (
+                Code::VaultBroken,
+                "Start Patchbay with the key file that made the vault, or bring the vault back \
+                 from a backup. Nothing was changed.",
+            ),
+            vault::Error::KeyFile { .. } => (
+                Code::VaultBroken,
+                "Put the key file right, or name another with `--vault-key-file`. \
+                 `patchbay vault init` makes one.",
             ),
             vault::Error::Io(_) => {
                 (Code::VaultBroken, "Run `patchbay doctor` to see what is wrong.")
@@ -465,6 +479,9 @@ impl From<data_dir::Error> for ApiError {
             }
             data_dir::Error::NoOwner(_) => {
                 (Code::NoOwner, "Start one: `patchbay serve`, or the Patchbay app.")
+            }
+            data_dir::Error::NotReady(_) => {
+                (Code::NoOwner, "Try again in a moment: it is starting, or about to end.")
             }
             data_dir::Error::Io { .. } => (
                 Code::Unusable,

@@ -1,5 +1,7 @@
 //! The vault: where secrets live, and nowhere else.
 
+use std::path::PathBuf;
+
 use domain::secret::Secrets;
 
 /// Why the vault did not do what was asked.
@@ -17,6 +19,20 @@ pub enum Error {
     /// It took a secret and gave back another.
     #[error("the vault did not keep what was written")]
     Forgetful,
+    /// Only a part of what was asked for is in it.
+    #[error("only a part of the secret is in the vault")]
+    Incomplete,
+    /// The sealed file cannot be opened with the key at hand. It is left as it is.
+    #[error("{} cannot be opened: it was sealed with another key, or is damaged", .0.display())]
+    Sealed(PathBuf),
+    /// The key file of the sealed file cannot be used.
+    #[error("the key file {} {problem}", path.display())]
+    KeyFile {
+        /// Which one.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// It answered too late or not as expected.
     #[error("the vault could not be used: {0}")]
     Io(String),
