@@ -17,6 +17,7 @@ pub mod refusal;
 pub mod retry;
 pub mod schedule;
 pub mod secret;
+pub mod signature;
 pub mod sync;
 pub mod template;
 pub mod text;
