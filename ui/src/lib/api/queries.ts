@@ -1,0 +1,69 @@
+// What every page may ask for. Keys begin with the noun, so that notices find them.
+
+import { createQuery } from "@tanstack/svelte-query";
+import { api, ask } from "$lib/api/client";
+
+/** How often what ages without anybody's doing is asked for again, in milliseconds. */
+const AGES = 15_000;
+
+export const status = () =>
+  createQuery(() => ({
+    queryKey: ["status"],
+    queryFn: () => ask(api.GET("/api/status")),
+    refetchInterval: AGES,
+  }));
+
+export const settings = () =>
+  createQuery(() => ({ queryKey: ["settings"], queryFn: () => ask(api.GET("/api/settings")) }));
+
+export const connectors = () =>
+  createQuery(() => ({
+    queryKey: ["connectors"],
+    queryFn: async () => (await ask(api.GET("/api/connectors"))).connectors,
+  }));
+
+export const connections = () =>
+  createQuery(() => ({
+    queryKey: ["connections"],
+    queryFn: async () =>
+      (await ask(api.GET("/api/connections", { params: { query: { limit: 1000 } } }))).connections,
+  }));
+
+export const inboxes = () =>
+  createQuery(() => ({
+    queryKey: ["inboxes"],
+    queryFn: async () =>
+      (await ask(api.GET("/api/inboxes", { params: { query: { limit: 1000 } } }))).inboxes,
+  }));
+
+export const syncs = () =>
+  createQuery(() => ({
+    queryKey: ["syncs"],
+    queryFn: async () =>
+      (await ask(api.GET("/api/syncs", { params: { query: { limit: 1000 } } }))).syncs,
+  }));
+
+export const tunnels = () =>
+  createQuery(() => ({
+    queryKey: ["tunnels"],
+    queryFn: async () =>
+      (await ask(api.GET("/api/tunnels", { params: { query: { limit: 1000 } } }))).tunnels,
+  }));
+
+export const sandbox = () =>
+  createQuery(() => ({ queryKey: ["sandbox"], queryFn: () => ask(api.GET("/api/sandbox")) }));
+
+/** How many events there are in all. */
+export const eventCount = () =>
+  createQuery(() => ({
+    queryKey: ["events", "count"],
+    queryFn: () => ask(api.GET("/api/events/count")),
+  }));
+
+/** Events a minute, by inbox, over the last hour. */
+export const eventRate = () =>
+  createQuery(() => ({
+    queryKey: ["events", "rate"],
+    queryFn: () => ask(api.GET("/api/events/rate", { params: { query: { minutes: 60 } } })),
+    refetchInterval: AGES,
+  }));

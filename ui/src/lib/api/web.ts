@@ -1,0 +1,94 @@
+// The browser's door: HTTP to where the page came from, with the session token as bearer.
+
+import { parser } from "./sse";
+import type { Listener, Notice, Transport } from "./transport";
+
+/** What `web` needs from the browser, so that a test can give its own. */
+export interface Surroundings {
+  fetch: typeof fetch;
+  token(): string | null;
+  /** Calls back after so many milliseconds, and returns how to take that back. */
+  later(ms: number, then: () => void): () => void;
+}
+
+/** Waits before trying again, in milliseconds; the last one is repeated. */
+export const WAITS = [250, 500, 1000, 2000, 5000] as const;
+
+/** Makes the browser's transport. */
+export function web(surroundings: Surroundings): Transport {
+  const authorized = (headers: Headers) => {
+    const token = surroundings.token();
+    if (token) headers.set("authorization", `Bearer ${token}`);
+    return headers;
+  };
+
+  return {
+    kind: "web",
+
+    fetch(request) {
+      authorized(request.headers);
+      return surroundings.fetch(request);
+    },
+
+    watch(listener) {
+      const gone = new AbortController();
+      let lastId = "";
+      let failures = 0;
+      let takeBack = () => {};
+
+      const again = () => {
+        if (gone.signal.aborted) return;
+        listener.link("lost");
+        const wait = WAITS[Math.min(failures, WAITS.length - 1)] ?? 5000;
+        failures += 1;
+        takeBack = surroundings.later(wait, () => void read());
+      };
+
+      const read = async () => {
+        try {
+          const headers = authorized(new Headers({ accept: "text/event-stream" }));
+          if (lastId) headers.set("last-event-id", lastId);
+          const answer = await surroundings.fetch("/api/changes", {
+            headers,
+            signal: gone.signal,
+            cache: "no-store",
+          });
+          if (answer.status === 401) return listener.link("refused");
+          if (!answer.ok || !answer.body) return again();
+
+          failures = 0;
+          listener.link("live");
+          await deliver(answer.body, listener, (id) => (lastId = id));
+        } catch {
+          // A broken stream and a host that is gone are the same to us: try again.
+        }
+        again();
+      };
+
+      listener.link("connecting");
+      void read();
+      return () => {
+        gone.abort();
+        takeBack();
+      };
+    },
+  };
+}
+
+async function deliver(
+  body: ReadableStream<Uint8Array>,
+  listener: Listener,
+  seen: (id: string) => void,
+) {
+  const next = parser();
+  const decoder = new TextDecoder();
+  const reader = body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    for (const message of next(decoder.decode(value, { stream: true }))) {
+      listener.notice(JSON.parse(message.data) as Notice);
+      if (message.id) seen(message.id);
+    }
+  }
+}

@@ -1,0 +1,175 @@
+// One word, one shape, one colour for each state of anything, in one place.
+
+import type {
+  Connection,
+  EventSummary,
+  Inbox,
+  Status,
+  Sync,
+  SyncRun,
+  Tunnel,
+} from "$lib/api/client";
+import { counted, moment, number, relative } from "$lib/time/words";
+
+export type Tone = "good" | "warn" | "bad" | "unknown" | "run";
+export type Shape = "check" | "return" | "ring" | "clock" | "spin" | "cross" | "dash";
+
+/** How a state looks. `rank` puts trouble first: 0 is broken, 3 is fine. */
+export interface StateView {
+  word: string;
+  tone: Tone;
+  shape: Shape;
+}
+
+/** When and where a state is read: for the times in its words. */
+export interface Reading {
+  now: Date;
+  zone: string | undefined;
+}
+
+const view = (tone: Tone, shape: Shape, word: string): StateView => ({ tone, shape, word });
+const good = (word: string) => view("good", "check", word);
+const warn = (word: string) => view("warn", "clock", word);
+const bad = (word: string) => view("bad", "cross", word);
+const grey = (word: string) => view("unknown", "dash", word);
+const running = (word: string) => view("run", "spin", word);
+
+/** Trouble first: the lower, the sooner somebody should look. */
+export function urgency(state: StateView): number {
+  return { bad: 0, warn: 1, run: 2, unknown: 3, good: 4 }[state.tone];
+}
+
+const since = (at: string | null | undefined, { now, zone }: Reading) =>
+  at ? ` since ${moment(new Date(at), now, zone)}` : "";
+
+export function connectionState(connection: Connection, reading: Reading): StateView {
+  switch (connection.state) {
+    case "ready":
+      return connection.checked_at
+        ? good(`connected, checked ${moment(new Date(connection.checked_at), reading.now, reading.zone)}`)
+        : grey("connected, not checked yet");
+    case "needs_sign_in":
+      return bad(`needs sign-in${since(connection.since, reading)}`);
+    case "signing_in":
+      return running("waiting for the sign-in");
+    case "off":
+      return grey("off");
+    case "broken":
+      return bad(`broken${since(connection.since, reading)}`);
+  }
+}
+
+export function eventState(event: Pick<EventSummary, "proof">): StateView {
+  switch (event.proof) {
+    case "verified":
+      return good("verified");
+    case "recovered":
+      return view("good", "return", "recovered");
+    case "unsigned":
+      return view("unknown", "ring", "unsigned");
+    case "held":
+      return warn("held");
+  }
+}
+
+export function inboxState(inbox: Inbox, { now, zone }: Reading): StateView {
+  if (inbox.registration.state === "failed") return bad("not registered");
+  if (inbox.registration.state === "waiting") return warn("waits for a public address");
+  if (!inbox.heard_at) return grey("nothing heard yet");
+  return good(`heard ${relative(new Date(inbox.heard_at), now, zone)}`);
+}
+
+export function tunnelState(tunnel: Tunnel, { now, zone }: Reading): StateView {
+  switch (tunnel.state) {
+    case "off":
+      return grey("off");
+    case "starting":
+      return running("starting");
+    case "unproved":
+      return grey(
+        tunnel.proved_at
+          ? `not proved since ${moment(new Date(tunnel.proved_at), now, zone)}`
+          : "not proved yet",
+      );
+    case "reachable":
+      return good("reachable");
+    case "failed":
+      return bad("failed");
+  }
+}
+
+export function reachState(reach: Status["reach"], { now, zone }: Reading): StateView {
+  switch (reach.state) {
+    case "reachable":
+      return good("Reachable");
+    case "unproved":
+      return grey(
+        reach.proved_at
+          ? `Not proved since ${moment(new Date(reach.proved_at), now, zone)}`
+          : "Not proved yet",
+      );
+    case "off":
+      return grey("Not reachable from outside");
+  }
+}
+
+export function runState(run: SyncRun): StateView {
+  switch (run.state) {
+    case "running":
+      return running("running");
+    case "done":
+      return good("done");
+    case "failed":
+      return bad("failed");
+    case "cancelled":
+      return grey("stopped");
+  }
+}
+
+/** How far a run is: `6,200 of about 10,000`, or `6,200 records` where nobody knows the total. */
+export function runProgress(run: SyncRun): string {
+  return run.expected
+    ? `${number(run.records)} of about ${number(run.expected)}`
+    : counted(run.records, "record");
+}
+
+export function syncState(sync: Sync, reading: Reading): StateView {
+  const { now, zone } = reading;
+  const last = sync.runs[0];
+  switch (sync.state) {
+    case "running":
+      return running(last?.state === "running" ? runProgress(last) : "running");
+    case "waiting":
+      return warn(
+        sync.until ? `waits until ${moment(new Date(sync.until), now, zone)}` : (sync.why ?? "waits"),
+      );
+    case "failed":
+      return bad(`failed ${last?.ended_at ? relative(new Date(last.ended_at), now, zone) : ""}`.trim());
+    case "paused":
+      return grey("paused");
+    case "idle":
+      return idle(last, reading);
+  }
+}
+
+function idle(last: SyncRun | undefined, { now, zone }: Reading): StateView {
+  if (!last) return grey("not run yet");
+  const when = last.ended_at ? relative(new Date(last.ended_at), now, zone) : "";
+  if (last.state === "cancelled") return grey(`stopped ${when}`.trim());
+  if (last.state === "failed") return bad(`failed ${when}`.trim());
+  const touched = last.inserted + last.changed + last.deleted;
+  return good(`done ${when}${touched > 0 ? `, ${number(touched)} changed` : ""}`);
+}
+
+export function vaultState(vault: Status["vault"]): StateView {
+  switch (vault.state) {
+    case "ready":
+      return good("ready");
+    case "locked":
+      return warn("locked");
+    case "missing":
+      return bad("missing");
+    case "broken":
+      return bad("broken");
+  }
+}
