@@ -128,6 +128,10 @@ impl Engine {
     pub async fn status(&self) -> store::Result<Status> {
         todo!()
     }
+    /// What can be connected.
+    pub fn connectors(&self) -> &Connectors {
+        &self.inner.connectors
+    }
     /// The notices.
     pub fn changes(&self) -> &Changes {
         &self.inner.changes

@@ -1,7 +1,11 @@
 //! What can be connected, and what is needed for it.
 
 use axum::extract::State;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::connector;
 use engine::Engine;
+use engine::connector::Listed;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -130,6 +134,109 @@ pub(crate) struct Webhooks {
     signed: bool,
 }
 
+impl From<connector::Status> for ConnectorStatus {
+    fn from(status: connector::Status) -> Self {
+        match status {
+            connector::Status::Documented => Self::Documented,
+            connector::Status::Tried => Self::Tried,
+            connector::Status::Sandbox => Self::Sandbox,
+        }
+    }
+}
+
+impl From<&Listed> for ConnectorSummary {
+    fn from(found: &Listed) -> Self {
+        let connector = found.connector.as_ref().ok();
+        let broken = found.connector.as_ref().err().map(|broken| Broken {
+            file: broken.file.clone(),
+            line: broken.line,
+            message: broken.message.clone(),
+        });
+        Self {
+            id: found.id.clone(),
+            name: connector.map_or_else(|| found.id.clone(), |it| it.name.clone()),
+            status: connector.map_or(ConnectorStatus::Documented, |it| it.status.into()),
+            own: found.own,
+            icon: format!("data:image/svg+xml;base64,{}", STANDARD.encode(found.icon.as_bytes())),
+            about: connector.and_then(|it| it.about.clone()).unwrap_or_default(),
+            has_webhooks: connector.is_some_and(|it| it.webhooks.is_some()),
+            has_api: connector.is_some_and(|it| !it.streams.is_empty()),
+            broken,
+        }
+    }
+}
+
+impl Connector {
+    /// A broken one has a summary and nothing to fill in.
+    fn new(found: &Listed) -> Self {
+        let summary = found.into();
+        let Ok(connector) = &found.connector else {
+            let (settings, auth, streams) = (Vec::new(), Vec::new(), Vec::new());
+            return Self { summary, docs: None, settings, auth, streams, webhooks: None };
+        };
+        let streams = connector
+            .streams
+            .keys()
+            .map(|id| Stream { id: id.clone(), title: connector.stream_title(id) });
+        Self {
+            summary,
+            docs: connector.docs.clone(),
+            settings: fields(connector.setting_fields()),
+            auth: connector.auth.iter().map(Way::from).collect(),
+            streams: streams.collect(),
+            webhooks: connector.webhooks.as_ref().map(|webhooks| Webhooks {
+                secrets: fields(webhooks.secret_fields()),
+                settings: fields(webhooks.setting_fields()),
+                topics: webhooks.topics.clone(),
+                registers: connector.register.is_some(),
+                signed: webhooks.signed(),
+            }),
+        }
+    }
+}
+
+impl From<&connector::Way> for Way {
+    fn from(way: &connector::Way) -> Self {
+        let (kind, scopes) = match &way.kind {
+            connector::WayKind::OauthCode(oauth) => ("oauth_code", oauth.scopes.clone()),
+            connector::WayKind::HeaderToken(_) => ("header_token", Vec::new()),
+            connector::WayKind::None => ("none", Vec::new()),
+        };
+        Self {
+            id: way.id.clone(),
+            title: way.title.clone(),
+            kind: kind.to_owned(),
+            who: way.who.clone(),
+            minutes: way.minutes,
+            needs: way.needs.clone(),
+            cannot: way.cannot.clone(),
+            steps: way.steps.clone(),
+            scopes,
+            fields: fields(way.fields()),
+            browser: way.browser(),
+        }
+    }
+}
+
+fn fields(fields: Vec<connector::FormField>) -> Vec<Field> {
+    fields.into_iter().map(Field::from).collect()
+}
+
+impl From<connector::FormField> for Field {
+    fn from(form: connector::FormField) -> Self {
+        Self {
+            name: form.name,
+            title: form.field.title,
+            help: form.field.help,
+            example: form.field.example,
+            pattern: form.field.pattern.map(|pattern| pattern.to_string()),
+            required: !form.field.optional && form.field.default.is_none(),
+            default: form.field.default,
+            secret: form.secret,
+        }
+    }
+}
+
 /// All connectors.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ConnectorList {
@@ -143,11 +250,15 @@ pub(crate) struct ConnectorList {
     tag = "connectors",
     responses((status = OK, body = ConnectorList), (status = "default", body = ApiError)),
 )]
-#[expect(clippy::todo, unused_variables, reason = "the outline")]
 pub(crate) async fn list_connectors(
     State(engine): State<Engine>,
 ) -> Result<Json<ConnectorList>, ApiError> {
-    todo!()
+    let connectors = engine.connectors().clone();
+    // Listing looks for changed files.
+    let all = tokio::task::spawn_blocking(move || connectors.all())
+        .await
+        .map_err(|error| ApiError::host_failed(error.to_string()))?;
+    Ok(Json(ConnectorList { connectors: all.iter().map(ConnectorSummary::from).collect() }))
 }
 
 /// Shows one with what is needed to connect it.
@@ -158,10 +269,10 @@ pub(crate) async fn list_connectors(
     params(("id" = String, Path)),
     responses((status = OK, body = Connector), (status = "default", body = ApiError)),
 )]
-#[expect(clippy::todo, unused_variables, reason = "the outline")]
 pub(crate) async fn get_connector(
     State(engine): State<Engine>,
     Path(id): Path<String>,
 ) -> Result<Json<Connector>, ApiError> {
-    todo!()
+    let found = engine.connectors().listed(&id).ok_or_else(ApiError::not_found)?;
+    Ok(Json(Connector::new(&found)))
 }

@@ -1,7 +1,5 @@
 //! Things in streams, as last seen.
 
-use std::collections::BTreeMap;
-
 use axum::extract::State;
 use domain::record::{self, RecordFilter};
 use engine::Engine;

@@ -35,7 +35,7 @@ pub(crate) struct Shop {
     orders: u64,
     customers: u64,
     products: u64,
-    orders_per_minute: f64,
+    orders_per_minute: u32,
     faults: Faults,
     /// Webhooks that were answered with 2xx.
     delivered: u64,
@@ -69,7 +69,7 @@ pub(crate) struct Faults {
 #[serde(deny_unknown_fields)]
 pub(crate) struct SandboxPatch {
     #[serde(skip_serializing_if = "Option::is_none")]
-    orders_per_minute: Option<f64>,
+    orders_per_minute: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     faults: Option<FaultsPatch>,
 }

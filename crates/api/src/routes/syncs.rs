@@ -352,7 +352,7 @@ mod tests {
     fn null_takes_the_schedule_away_and_nothing_leaves_it() {
         let check = |text: &str| serde_json::from_str::<SyncPatch>(text).unwrap().schedule;
 
-        assert!(matches!(check("{}"), None));
+        assert!(check("{}").is_none());
         assert!(matches!(check(r#"{"schedule": null}"#), Some(None)));
         assert!(matches!(check(r#"{"schedule": {"every": "5m"}}"#), Some(Some(_))));
     }
