@@ -143,9 +143,12 @@ impl VaultStatus {
         let state = match fault {
             vault::Error::Locked => VaultState::Locked,
             vault::Error::Missing(_) => VaultState::Missing,
-            vault::Error::NotFound | vault::Error::Forgetful | vault::Error::Io(_) => {
-                VaultState::Broken
-            }
+            vault::Error::NotFound
+            | vault::Error::Forgetful
+            | vault::Error::Incomplete
+            | vault::Error::Sealed(_)
+            | vault::Error::KeyFile { .. }
+            | vault::Error::Io(_) => VaultState::Broken,
         };
         let ErrorDetail { message, hint, .. } = ApiError::from(fault).detail().clone();
         Self { kind: kind.into(), state, message: Some(message), hint }
