@@ -149,6 +149,14 @@ impl DataDir {
         Ok(())
     }
 
+    /// Removes `serve.json`: this owner takes no more requests. Dropping does the same.
+    pub fn withdraw(&self) {
+        // Nobody could be told of a failure, and the free lock makes the file stale anyway.
+        if self.announced.swap(false, Ordering::AcqRel) {
+            let _ = fs::remove_file(self.path.join(SERVE));
+        }
+    }
+
     /// Writes a file of this directory, 0600, whole or not at all. `name` is one file's name,
     /// without a folder.
     ///
@@ -208,10 +216,7 @@ impl DataDir {
 
 impl Drop for DataDir {
     fn drop(&mut self) {
-        // Nobody could be told of a failure here, and the free lock makes the file stale anyway.
-        if self.announced.load(Ordering::Acquire) {
-            let _ = fs::remove_file(self.path.join(SERVE));
-        }
+        self.withdraw();
     }
 }
 

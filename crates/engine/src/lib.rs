@@ -11,6 +11,7 @@ pub mod connection;
 pub mod connector;
 pub mod data_dir;
 pub mod event;
+pub mod host;
 pub mod inbox;
 pub mod outgoing;
 pub mod refusal;
@@ -127,6 +128,10 @@ impl Engine {
     /// How it is doing.
     pub async fn status(&self) -> store::Result<Status> {
         todo!()
+    }
+    /// Where everything is kept.
+    pub fn data_dir(&self) -> &DataDir {
+        &self.inner.data_dir
     }
     /// What can be connected.
     pub fn connectors(&self) -> &Connectors {
