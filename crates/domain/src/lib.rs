@@ -5,11 +5,14 @@
 
 pub mod connection;
 pub mod connector;
+pub mod dedupe;
 pub mod event;
 pub mod expression;
 pub mod id;
 pub mod inbox;
+pub mod intake;
 pub mod json;
+pub mod mask;
 pub mod page;
 pub mod paging;
 pub mod record;

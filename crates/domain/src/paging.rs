@@ -14,14 +14,11 @@ use sha2::{Digest, Sha256};
 use crate::connector::{Granularity, Paging, Read, Since, Stream, TimeFormat};
 use crate::expression::{Expression, RunError};
 use crate::json::Json;
-use crate::record::NewRecord;
+use crate::record::{KEY_SEPARATOR, NewRecord};
 use crate::template::{self, Place};
 
 /// More pages than this in one run are taken for pages without an end.
 pub const MAX_PAGES: u64 = 1_000_000;
-
-/// What joins the parts of a key that has several.
-const KEY_SEPARATOR: &str = "\u{1f}";
 
 /// Where a run of a stream is. Opaque outside of this module; stored as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -4,10 +4,13 @@ use jiff::Timestamp;
 
 use crate::id::{ConnectionId, RecordId};
 
+/// What joins the parts of a key that has several.
+pub const KEY_SEPARATOR: &str = "\u{1f}";
+
 /// A record as it came on a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRecord {
-    /// Its key within the stream. Several fields are joined with U+001F.
+    /// Its key within the stream. Several parts are joined with [`KEY_SEPARATOR`].
     pub key: String,
     /// Which version, where the stream says.
     pub version: Option<String>,

@@ -1,0 +1,412 @@
+//! What a request says, once it is believed: type, title, ids, what it is about.
+//!
+//! All of it is the sender's word and much of it is decoration, so nothing here fails: what cannot
+//! be read is left out, and the bytes are kept in any case. Where a connector does not say how to
+//! name an event, the first field that people would know it by is taken. Text is cleaned before it
+//! goes on, since a row of the log is shown in terminals too.
+
+use jiff::Timestamp;
+
+use crate::connector::{AboutRule, Envelope, Handshake, Pick, Reply, Webhooks};
+use crate::dedupe;
+use crate::event::{About, DedupeKey};
+use crate::json::Json;
+use crate::record::KEY_SEPARATOR;
+use crate::signature::Request;
+use crate::text::clean;
+
+/// The longest title, in characters.
+const TITLE: usize = 200;
+
+/// The longest type and id, in characters.
+const WORD: usize = 120;
+
+/// The longest key of a record and echo of a handshake, in bytes.
+const KEY: usize = 1024;
+
+/// What a request says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Said {
+    /// What makes a repeat recognisable.
+    pub key: Option<DedupeKey>,
+    /// The sender's word for what happened; empty where it has none.
+    pub event_type: String,
+    /// What a row of the log says; empty where nothing stands out.
+    pub title: String,
+    /// The sender's own id for it.
+    pub external_id: Option<String>,
+    /// What it speaks of.
+    pub about: Option<About>,
+    /// When it happened.
+    pub occurred_at: Option<Timestamp>,
+    /// Whose event it is, by the sender's word.
+    pub account: Option<String>,
+}
+
+/// Reads what `request` says, by the connector's rules.
+pub fn read(webhooks: &Webhooks, request: &Request<'_>, now: Timestamp) -> Said {
+    let event = event(&webhooks.envelope, request);
+    let picked =
+        |pick: &Option<Pick>| pick.as_ref().and_then(|pick| of(pick, request, &event, now));
+
+    let event_type = match &webhooks.event_type {
+        Some(pick) => of(pick, request, &event, now).unwrap_or_default(),
+        None => guessed_type(&event),
+    };
+    let event_type = clean(&event_type, WORD);
+    let parts = webhooks.dedupe.as_ref().and_then(|rule| dedupe::parts(rule, request, &event, now));
+    let key = webhooks
+        .dedupe
+        .as_ref()
+        .and_then(|rule| dedupe::key(rule, parts.as_deref(), request.body, now));
+    let external_id = match &webhooks.id {
+        Some(_) => picked(&webhooks.id),
+        None => parts.map(|parts| parts.join("/")).or_else(|| event.get("id")?.as_text()),
+    };
+    let title = match webhooks.title.get(&event_type) {
+        Some(title) => title.text_of(&event, now),
+        None => guessed_title(&event, request),
+    };
+    Said {
+        key,
+        title: clean(&title.unwrap_or_default(), TITLE),
+        external_id: external_id.map(|id| clean(&id, WORD)).filter(|id| !id.is_empty()),
+        about: webhooks.about.get(&event_type).and_then(|rule| about(rule, &event, now)),
+        occurred_at: picked(&webhooks.time).and_then(|text| read_time(&text)),
+        account: picked(&webhooks.account).map(|account| clean(&account, WORD)),
+        event_type,
+    }
+}
+
+/// What a handshake is answered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Echo {
+    /// What kind of text it is.
+    pub content_type: &'static str,
+    /// The text.
+    pub body: String,
+}
+
+/// What `request` is answered with where it is a handshake, which is before anything is verified
+/// or stored.
+///
+/// What is echoed is a short text and is sent as plain text or JSON, so that nobody can use an
+/// inbox to show a page of their own.
+pub fn handshake(rule: &Handshake, request: &Request<'_>, now: Timestamp) -> Option<Echo> {
+    const PLAIN: &str = "text/plain; charset=utf-8";
+    let empty = Echo { content_type: PLAIN, body: String::new() };
+    if request.method == "HEAD" {
+        return (rule.reply == Reply::Ok).then_some(empty);
+    }
+    let body = Json::parse(request.body).unwrap_or_default();
+    if rule.when.as_ref().is_some_and(|when| !when.holds(&body, now)) {
+        return None;
+    }
+    let (content_type, body) = match &rule.reply {
+        Reply::Echo(value) => (PLAIN, value.text_of(&body, now)?),
+        Reply::EchoJson(value) => {
+            ("application/json", value.first(&body, now).ok().flatten()?.to_string())
+        }
+        Reply::Ok => return Some(empty),
+    };
+    (body.len() <= KEY).then_some(Echo { content_type, body })
+}
+
+impl Request<'_> {
+    /// The first header of this name as text, if it is one.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        let (_, value) = self.headers.iter().find(|(other, _)| *other == name)?;
+        std::str::from_utf8(value).ok().map(str::to_owned)
+    }
+}
+
+/// The event in a request; `null` where it cannot be read.
+fn event(envelope: &Envelope, request: &Request<'_>) -> Json {
+    let form = || url::form_urlencoded::parse(request.body);
+    match envelope {
+        Envelope::FormField(name) => form()
+            .find(|(field, _)| field == name)
+            .and_then(|(_, value)| Json::parse(value.as_bytes()).ok())
+            .unwrap_or_default(),
+        Envelope::Body if is_form(request) => {
+            let fields: Vec<_> = form().collect();
+            let fields = fields.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+            Json::object(fields.map(|(name, value)| (name, Json::text(value))))
+        }
+        Envelope::Body => Json::parse(request.body).unwrap_or_default(),
+    }
+}
+
+fn is_form(request: &Request<'_>) -> bool {
+    let kind = request.text("content-type").unwrap_or_default();
+    kind.trim_start().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded")
+}
+
+fn of(pick: &Pick, request: &Request<'_>, event: &Json, now: Timestamp) -> Option<String> {
+    let text = match pick {
+        Pick::Header(names) => names.iter().find_map(|name| request.text(name)),
+        Pick::Body(path) => path.text_of(event, now),
+    };
+    text.filter(|text| !text.is_empty())
+}
+
+fn about(rule: &AboutRule, event: &Json, now: Timestamp) -> Option<About> {
+    let parts =
+        rule.key.iter().map(|part| part.text_of(event, now).filter(|part| !part.is_empty()));
+    let record_key = parts.collect::<Option<Vec<_>>>()?.join(KEY_SEPARATOR);
+    // A longer one is no key that a stream would hold, and a sender could fill the disk with it.
+    (record_key.len() <= KEY).then(|| About {
+        stream: rule.stream.clone(),
+        record_key,
+        record_version: rule.version.as_ref().and_then(|version| version.text_of(event, now)),
+    })
+}
+
+/// A time as senders write it: RFC 3339, or a number of seconds or milliseconds since 1970.
+fn read_time(text: &str) -> Option<Timestamp> {
+    if let Ok(time) = text.parse() {
+        return Some(time);
+    }
+    let number: f64 = text.trim().parse().ok()?;
+    // Seconds reach this number in the year 5138, milliseconds did in 1973.
+    let millis = if number.abs() < 1e11 { number * 1_000.0 } else { number };
+    if !millis.is_finite() || millis.abs() > 1e15 {
+        return None;
+    }
+    Timestamp::from_millisecond(millis as i64).ok()
+}
+
+/// Fields in which senders say what happened.
+const TYPES: &[&str] =
+    &["type", "event", "event_type", "eventType", "event_name", "topic", "action"];
+
+/// Fields by which people know a thing, the best first.
+const TITLES: &[&str] = &[
+    "number",
+    "order_number",
+    "name",
+    "title",
+    "subject",
+    "reference",
+    "sku",
+    "email",
+    "text",
+    "message",
+    "id",
+    "uuid",
+    "key",
+];
+
+/// Where senders put the thing within an event, the innermost first.
+const INSIDE: &[&[&str]] =
+    &[&["data", "object"], &["data"], &["payload"], &["object"], &["resource"], &["event"], &[]];
+
+fn guessed_type(event: &Json) -> String {
+    TYPES.iter().find_map(|name| text_in(event, name)).unwrap_or_default()
+}
+
+fn guessed_title(event: &Json, request: &Request<'_>) -> Option<String> {
+    if event.is_null() {
+        return std::str::from_utf8(request.body).ok().map(first_line);
+    }
+    INSIDE.iter().find_map(|path| {
+        let thing = path.iter().try_fold(event.clone(), |at, name| at.get(name))?;
+        TITLES.iter().find_map(|name| text_in(&thing, name))
+    })
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
+}
+
+fn text_in(value: &Json, name: &str) -> Option<String> {
+    value.get(name)?.as_text().filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn now() -> Timestamp {
+        "2026-11-24T12:00:00Z".parse().unwrap()
+    }
+
+    fn check(yaml: &str, headers: &[(&str, &str)], body: &[u8]) -> Said {
+        let webhooks: Webhooks = serde_saphyr::from_str(yaml).unwrap();
+        let headers: Vec<_> = headers.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+        let request = Request { method: "POST", url: "", headers: &headers, body };
+        read(&webhooks, &request, now())
+    }
+
+    const SHOP: &str = r##"
+verify: none
+dedupe: { header: x-shopify-webhook-id }
+type: { header: x-shopify-topic }
+time: { header: x-shopify-triggered-at }
+account: { header: x-shopify-shop-domain }
+title: { orders/create: '"\(.name) · \(.total_price) \(.currency)"' }
+about: { orders/create: { stream: orders, key: .admin_graphql_api_id, version: .updated_at } }
+"##;
+
+    #[test]
+    fn a_connector_says_how_an_event_is_named() {
+        let headers = [
+            ("x-shopify-topic", "orders/create"),
+            ("x-shopify-webhook-id", "w-1"),
+            ("x-shopify-triggered-at", "2026-11-24T11:59:58.123Z"),
+            ("x-shopify-shop-domain", "acme.myshopify.com"),
+        ];
+        let body = r##"{"name":"#1001","total_price":"19.90","currency":"EUR",
+            "admin_graphql_api_id":"gid://shopify/Order/9007199254740993","updated_at":"u1"}"##;
+
+        let said = check(SHOP, &headers, body.as_bytes());
+
+        assert_eq!(said.event_type, "orders/create");
+        assert_eq!(said.title, "#1001 · 19.90 EUR");
+        assert_eq!(said.external_id.as_deref(), Some("w-1"));
+        assert_eq!(said.account.as_deref(), Some("acme.myshopify.com"));
+        assert_eq!(said.occurred_at, Some("2026-11-24T11:59:58.123Z".parse().unwrap()));
+        assert!(said.key.is_some());
+        assert_eq!(
+            said.about,
+            Some(About {
+                stream: "orders".into(),
+                record_key: "gid://shopify/Order/9007199254740993".into(),
+                record_version: Some("u1".into()),
+            })
+        );
+    }
+
+    #[test]
+    fn without_rules_the_first_telling_fields_are_taken() {
+        let body =
+            br#"{"id":"evt_1","type":"customer.created","data":{"object":{"id":7,"name":"Ada"}}}"#;
+
+        let said = check("verify: none", &[], body);
+
+        assert_eq!((said.event_type.as_str(), said.title.as_str()), ("customer.created", "Ada"));
+        assert_eq!(said.external_id.as_deref(), Some("evt_1"));
+        assert_eq!(said.key, None);
+    }
+
+    #[test]
+    fn a_number_stays_as_it_was_written() {
+        let said = check("verify: none", &[], br#"{"id":9007199254740993123}"#);
+
+        assert_eq!(said.title, "9007199254740993123");
+    }
+
+    #[test]
+    fn a_form_is_read_by_its_fields() {
+        let headers = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
+
+        let said = check("verify: none", &headers, b"event=sale&name=Ada+L%C3%B6w");
+
+        assert_eq!((said.event_type.as_str(), said.title.as_str()), ("sale", "Ada Löw"));
+    }
+
+    #[test]
+    fn json_in_a_field_of_a_form_is_the_event() {
+        let yaml = "{ verify: none, envelope: { form_field: payload }, type: .type, \
+                    dedupe: [.type, .payload.id] }";
+
+        let said = check(
+            yaml,
+            &[],
+            b"payload=%7B%22type%22%3A%22t%22%2C%22payload%22%3A%7B%22id%22%3A1%7D%7D",
+        );
+
+        assert_eq!(said.event_type, "t");
+        assert_eq!(said.external_id.as_deref(), Some("t/1"));
+    }
+
+    #[test]
+    fn plain_text_shows_its_first_line() {
+        let said = check("verify: none", &[], b"\n  hello\tthere \x1b[31m\nmore");
+
+        assert_eq!(said.title, "hello there [31m");
+    }
+
+    #[test]
+    fn times_are_read_as_senders_write_them() {
+        let time =
+            |body: &str| check("{ verify: none, time: .t }", &[], body.as_bytes()).occurred_at;
+        let expected = Some("2023-11-14T22:13:20Z".parse::<Timestamp>().unwrap());
+
+        for body in [
+            r#"{"t":1700000000}"#,
+            r#"{"t":"1700000000"}"#,
+            r#"{"t":1700000000000}"#,
+            r#"{"t":"2023-11-14T22:13:20Z"}"#,
+            r#"{"t":"2023-11-14T23:13:20+01:00"}"#,
+            r#"{"t":1700000000.0}"#,
+        ] {
+            assert_eq!(time(body), expected, "{body}");
+        }
+        for body in [r#"{"t":"yesterday"}"#, r#"{"t":1e99}"#, r#"{"t":null}"#, "{}", "", "["] {
+            assert_eq!(time(body), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_title_is_one_short_line() {
+        let body = format!(r#"{{"name":"a\nb\u001b{}"}}"#, "x".repeat(500));
+
+        let said = check("verify: none", &[], body.as_bytes());
+
+        assert!(said.title.starts_with("a bxxx"), "{}", said.title);
+        assert_eq!(said.title.chars().count(), 200);
+    }
+
+    fn echo(yaml: &str, method: &str, body: &str) -> Option<Echo> {
+        let rule: Handshake = serde_saphyr::from_str(yaml).unwrap();
+        let request = Request { method, url: "", headers: &[], body: body.as_bytes() };
+        handshake(&rule, &request, now())
+    }
+
+    #[test]
+    fn a_challenge_is_echoed_as_plain_text() {
+        let yaml = r#"{ echo: .challenge, when: '.type == "url_verification"' }"#;
+
+        let answer = echo(yaml, "POST", r#"{"type":"url_verification","challenge":"<b>1"}"#);
+
+        assert_eq!(
+            answer,
+            Some(Echo { content_type: "text/plain; charset=utf-8", body: "<b>1".into() })
+        );
+        assert_eq!(echo(yaml, "POST", r#"{"type":"event","challenge":"x"}"#), None);
+        assert_eq!(echo(yaml, "POST", "garbage"), None);
+        assert_eq!(echo(yaml, "HEAD", ""), None);
+        let long = format!(r#"{{"type":"url_verification","challenge":"{}"}}"#, "x".repeat(1025));
+        assert_eq!(echo(yaml, "POST", &long), None);
+    }
+
+    #[test]
+    fn a_probe_is_answered_with_nothing() {
+        let yaml = r#"{ ok: true, when: '.topic == "ping"' }"#;
+
+        assert_eq!(echo(yaml, "HEAD", "").unwrap().body, "");
+        assert_eq!(echo(yaml, "POST", r#"{"topic":"ping"}"#).unwrap().body, "");
+        assert_eq!(echo(yaml, "POST", r#"{"topic":"sale"}"#), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let said = check(SHOP, &[], &body);
+            let guessed = check("verify: none", &[], &body);
+
+            prop_assert!(said.title.chars().count() <= TITLE);
+            prop_assert!(!guessed.title.chars().any(char::is_control));
+        }
+
+        #[test]
+        fn no_json_makes_it_panic(name in "\\PC{0,20}", value in any::<i64>(), depth in 0usize..400) {
+            let name = serde_json::to_string(&name).unwrap();
+            let body = format!("{}{{{name}:{value},\"id\":{name}}}{}", "[".repeat(depth), "]".repeat(depth));
+
+            let _ = check("{ verify: none, dedupe: .id, title: '.[] | .id' }", &[], body.as_bytes());
+        }
+    }
+}
