@@ -1,8 +1,28 @@
 //! The vault: where secrets live, and nowhere else.
+//!
+//! An owner (a connection, an inbox, a tunnel) has generations of secrets. A change is written as a
+//! new generation and read back; then the owner's row is pointed to it; then the old one is
+//! removed. So a row never points to what is not there, whatever stops us in between. What an
+//! interrupted change leaves is written over by the next one, which takes the same number.
+//!
+//! There is no plain-text way of keeping secrets. A machine without a keychain gets a sealed file
+//! when its user asks for one, and until then everything that needs a secret is refused.
 
-use std::path::PathBuf;
+mod bundle;
+mod keychain;
+mod memory;
+mod sealed;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use domain::secret::Secrets;
+
+pub use self::memory::Switches;
+
+use self::keychain::Keychain;
+use self::memory::Memory;
+use self::sealed::Sealed;
 
 /// Why the vault did not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -53,49 +73,181 @@ pub enum Kind {
 
 /// The handle; cheap to clone. Owners are ids of connections, inboxes and tunnels.
 #[derive(Clone)]
-pub struct Vault {}
+pub struct Vault {
+    place: Place,
+}
 
-#[expect(clippy::todo, unused_variables, clippy::unused_async, reason = "the outline")]
+#[derive(Clone)]
+enum Place {
+    Keychain(Arc<Keychain>),
+    Sealed(Arc<Sealed>),
+    Memory(Arc<Memory>),
+    Missing(Arc<str>),
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Vault").field(&self.kind()).finish()
+    }
+}
+
 impl Vault {
     /// The OS keychain, once a set, a read-back and a delete have proved it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`] and [`Error::Missing`] may pass: a host that can wait for its user takes
+    /// [`Vault::unproved_keychain`] then.
     pub async fn keychain(installation: &str) -> Result<Self, Error> {
-        todo!()
+        let keychain = Arc::new(Keychain::new(installation));
+        keychain.prove().await?;
+        Ok(Self { place: Place::Keychain(keychain) })
     }
-    /// A sealed file under the key in `key_file`.
-    pub fn sealed_file(file: &std::path::Path, key_file: &std::path::Path) -> Result<Self, Error> {
-        todo!()
+
+    /// The OS keychain, though it is locked or missing now. [`Vault::state`] proves it as soon as
+    /// it is open, and does not call it usable before.
+    pub fn unproved_keychain(installation: &str) -> Self {
+        Self { place: Place::Keychain(Arc::new(Keychain::new(installation))) }
     }
+
+    /// A sealed file under the key in `key_file`. The file is made by the first write; the key
+    /// file is made by [`make_key_file`] and must not be in the sealed file's folder.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeyFile`] when the key file cannot or must not be used, [`Error::Sealed`] when the
+    /// file that is there does not open with it, or belongs to another installation.
+    pub fn sealed_file(file: &Path, key_file: &Path, installation: &str) -> Result<Self, Error> {
+        let sealed = Sealed::open(file, key_file, installation)?;
+        Ok(Self { place: Place::Sealed(Arc::new(sealed)) })
+    }
+
     /// For tests.
     pub fn memory() -> Self {
-        todo!()
+        Self::switchable().0
     }
+
+    /// For tests of what happens when the vault is locked or forgets.
+    pub fn switchable() -> (Self, Switches) {
+        let switches = Switches::default();
+        let memory = Memory::new(switches.clone());
+        (Self { place: Place::Memory(Arc::new(memory)) }, switches)
+    }
+
     /// None, and why: what needs a secret is refused with [`Error::Missing`].
     pub fn missing(why: String) -> Self {
-        todo!()
+        Self { place: Place::Missing(why.into()) }
     }
+
     /// What kind it is.
     pub fn kind(&self) -> Kind {
-        todo!()
+        match self.place {
+            Place::Keychain(_) => Kind::Keychain,
+            Place::Sealed(_) => Kind::SealedFile,
+            Place::Memory(_) => Kind::Memory,
+            Place::Missing(_) => Kind::Missing,
+        }
     }
-    /// Whether it can be used now.
+
+    /// Whether it can be used now. Asks nobody for a password where the system allows to find out
+    /// without.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
     pub async fn state(&self) -> Result<(), Error> {
-        todo!()
+        match &self.place {
+            Place::Keychain(keychain) => keychain.state().await,
+            Place::Sealed(sealed) => {
+                let sealed = Arc::clone(sealed);
+                on_a_thread(move || sealed.state()).await
+            }
+            Place::Memory(memory) => memory.state(),
+            Place::Missing(why) => Err(Error::Missing(why.to_string())),
+        }
     }
+
     /// The secrets of an owner.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] where there is no such generation, [`Error::Incomplete`] where a part
+    /// of it is gone.
     pub async fn read(&self, owner: &str, generation: u32) -> Result<Secrets, Error> {
-        todo!()
+        match &self.place {
+            Place::Keychain(keychain) => keychain.read(owner, generation).await,
+            Place::Sealed(sealed) => {
+                let (sealed, owner) = (Arc::clone(sealed), owner.to_owned());
+                on_a_thread(move || sealed.read(&owner, generation)).await
+            }
+            Place::Memory(memory) => memory.read(owner, generation),
+            Place::Missing(why) => Err(Error::Missing(why.to_string())),
+        }
     }
-    /// Writes a generation and reads it back.
+
+    /// Writes a generation and reads it back; what was there under this number is replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forgetful`] when something else, or nothing, is read back.
     pub async fn write(
         &self,
         owner: &str,
         generation: u32,
         secrets: &Secrets,
     ) -> Result<(), Error> {
-        todo!()
+        match &self.place {
+            Place::Keychain(keychain) => keychain.write(owner, generation, secrets).await?,
+            Place::Sealed(sealed) => {
+                let (sealed, owner) = (Arc::clone(sealed), owner.to_owned());
+                let secrets = secrets.clone();
+                on_a_thread(move || sealed.write(&owner, generation, &secrets)).await?;
+            }
+            Place::Memory(memory) => memory.write(owner, generation, secrets)?,
+            Place::Missing(why) => return Err(Error::Missing(why.to_string())),
+        }
+        match self.read(owner, generation).await {
+            Ok(kept) if kept == *secrets => Ok(()),
+            Ok(_) | Err(Error::NotFound | Error::Incomplete) => Err(Error::Forgetful),
+            Err(error) => Err(error),
+        }
     }
+
     /// Removes a generation; it is no fault where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When it may still be there.
     pub async fn remove(&self, owner: &str, generation: u32) -> Result<(), Error> {
-        todo!()
+        match &self.place {
+            Place::Keychain(keychain) => keychain.remove(owner, generation).await,
+            Place::Sealed(sealed) => {
+                let (sealed, owner) = (Arc::clone(sealed), owner.to_owned());
+                on_a_thread(move || sealed.remove(&owner, generation)).await
+            }
+            Place::Memory(memory) => memory.remove(owner, generation),
+            Place::Missing(why) => Err(Error::Missing(why.to_string())),
+        }
     }
 }
+
+/// Makes a key file for [`Vault::sealed_file`]: 32 random bytes, for its owner alone.
+///
+/// # Errors
+///
+/// [`Error::KeyFile`] when it cannot be made, or something is there already: that is never written
+/// over, since it may be the only key to a vault.
+pub fn make_key_file(path: &Path) -> Result<(), Error> {
+    sealed::make_key_file(path)
+}
+
+async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(Error::Io(error.to_string())))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! A vault that ends with the process, for tests.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::secret::Secrets;
+
+use super::Error;
+
+/// Secrets by owner and generation.
+#[derive(Default)]
+pub(super) struct Memory {
+    secrets: Mutex<BTreeMap<(String, u32), Secrets>>,
+    switches: Switches,
+}
+
+/// What a test can make the memory vault do.
+#[derive(Debug, Clone, Default)]
+pub struct Switches {
+    locked: Arc<AtomicBool>,
+    forgetful: Arc<AtomicBool>,
+}
+
+impl Switches {
+    /// While it is locked, everything is answered with [`Error::Locked`].
+    pub fn lock(&self, locked: bool) {
+        self.locked.store(locked, Ordering::SeqCst);
+    }
+
+    /// While it is forgetful, it takes what is written and keeps nothing of it.
+    pub fn forget(&self, forgetful: bool) {
+        self.forgetful.store(forgetful, Ordering::SeqCst);
+    }
+}
+
+impl Memory {
+    pub(super) fn new(switches: Switches) -> Self {
+        Self { secrets: Mutex::default(), switches }
+    }
+
+    fn open(&self) -> Result<std::sync::MutexGuard<'_, BTreeMap<(String, u32), Secrets>>, Error> {
+        if self.switches.locked.load(Ordering::SeqCst) {
+            return Err(Error::Locked);
+        }
+        Ok(self.secrets.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn state(&self) -> Result<(), Error> {
+        self.open().map(drop)
+    }
+
+    pub(super) fn read(&self, owner: &str, generation: u32) -> Result<Secrets, Error> {
+        self.open()?.get(&(owner.to_owned(), generation)).cloned().ok_or(Error::NotFound)
+    }
+
+    pub(super) fn write(
+        &self,
+        owner: &str,
+        generation: u32,
+        secrets: &Secrets,
+    ) -> Result<(), Error> {
+        let mut all = self.open()?;
+        if !self.switches.forgetful.load(Ordering::SeqCst) {
+            all.insert((owner.to_owned(), generation), secrets.clone());
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove(&self, owner: &str, generation: u32) -> Result<(), Error> {
+        self.open()?.remove(&(owner.to_owned(), generation));
+        Ok(())
+    }
+}
