@@ -59,6 +59,8 @@ const ENDLESS: &[(&str, usize)] =
 #[serde(try_from = "String")]
 pub struct Expression {
     text: Arc<str>,
+    /// The names that it goes along, where that is all it does.
+    path: Option<Arc<[Box<str>]>>,
     filter: Arc<jaq_core::Filter<Run>>,
 }
 
@@ -131,12 +133,18 @@ impl Expression {
             .with_funs(natives())
             .compile(modules)
             .map_err(|errors| error(describe_compile(&errors)))?;
-        Ok(Self { text: text.into(), filter: Arc::new(filter) })
+        Ok(Self { text: text.into(), path: plain_path(text), filter: Arc::new(filter) })
     }
 
     /// The text that was compiled.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The names that it goes along, where that is all it does: `a` and `b` for `.a.b`. Such an
+    /// expression can be answered without reading what is beside its path.
+    pub fn path(&self) -> Option<&[Box<str>]> {
+        self.path.as_deref()
     }
 
     /// The first value that it yields, if any. `now` is what `now` answers.
@@ -187,6 +195,20 @@ impl Expression {
             })
             .collect()
     }
+}
+
+/// The names of a path such as `.a.b`; `.` alone has none.
+fn plain_path(text: &str) -> Option<Arc<[Box<str>]>> {
+    let names = text.trim().strip_prefix('.')?;
+    if names.is_empty() {
+        return Some(Arc::default());
+    }
+    let is_name = |name: &str| {
+        let mut letters = name.chars();
+        letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+            && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+    };
+    names.split('.').map(|name| is_name(name).then(|| name.into())).collect()
 }
 
 /// The standard library without what is left out.

@@ -33,9 +33,7 @@ impl Json {
     ///
     /// When `bytes` are not one JSON value, or one that is nested too deep.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        if nesting(bytes) > MAX_DEPTH {
-            return Err(Error::TooDeep);
-        }
+        check_depth(bytes)?;
         jaq_json::read::parse_single(bytes)
             .map(Self)
             .map_err(|error| Error::Syntax(error.to_string()))
@@ -119,6 +117,11 @@ impl From<&serde_json::Value> for Json {
             }
         }
     }
+}
+
+/// Refuses what is nested deeper than [`MAX_DEPTH`].
+pub(crate) fn check_depth(bytes: &[u8]) -> Result<(), Error> {
+    if nesting(bytes) > MAX_DEPTH { Err(Error::TooDeep) } else { Ok(()) }
 }
 
 /// How deep the brackets outside of texts are nested, as far as that can be told without parsing.

@@ -15,6 +15,7 @@ pub mod json;
 pub mod mask;
 pub mod page;
 pub mod paging;
+mod raw;
 pub mod record;
 pub mod refusal;
 pub mod retry;
