@@ -56,14 +56,17 @@ pub async fn open_vault(
     key_file: &Path,
 ) -> Result<Vault, Error> {
     let sealed_file = data_dir.path().join(SEALED_FILE);
-    let sealed = || Vault::sealed_file(&sealed_file, key_file);
+    let installation = data_dir.installation()?;
+    let sealed = || Vault::sealed_file(&sealed_file, key_file, &installation);
     // What holds secrets already goes before what could.
     let in_use = choice == VaultChoice::Any && sealed_file.exists() && key_file.exists();
     if choice == VaultChoice::File || in_use {
         return Ok(sealed()?);
     }
-    match Vault::keychain(&data_dir.installation()?).await {
+    match Vault::keychain(&installation).await {
         Ok(vault) => Ok(vault),
+        // There is one, and it opens when its user unlocks it.
+        Err(vault::Error::Locked) => Ok(Vault::unproved_keychain(&installation)),
         Err(_) if choice == VaultChoice::Any && key_file.exists() => Ok(sealed()?),
         Err(error) => Ok(Vault::missing(error.to_string())),
     }
