@@ -26,28 +26,28 @@ export const connections = () =>
   createQuery(() => ({
     queryKey: ["connections"],
     queryFn: async () =>
-      (await ask(api.GET("/api/connections", { params: { query: { limit: 1000 } } }))).connections,
+      (await ask(api.GET("/api/connections"))).connections,
   }));
 
 export const inboxes = () =>
   createQuery(() => ({
     queryKey: ["inboxes"],
     queryFn: async () =>
-      (await ask(api.GET("/api/inboxes", { params: { query: { limit: 1000 } } }))).inboxes,
+      (await ask(api.GET("/api/inboxes"))).inboxes,
   }));
 
 export const syncs = () =>
   createQuery(() => ({
     queryKey: ["syncs"],
     queryFn: async () =>
-      (await ask(api.GET("/api/syncs", { params: { query: { limit: 1000 } } }))).syncs,
+      (await ask(api.GET("/api/syncs"))).syncs,
   }));
 
 export const tunnels = () =>
   createQuery(() => ({
     queryKey: ["tunnels"],
     queryFn: async () =>
-      (await ask(api.GET("/api/tunnels", { params: { query: { limit: 1000 } } }))).tunnels,
+      (await ask(api.GET("/api/tunnels"))).tunnels,
   }));
 
 export const sandbox = () =>

@@ -1,454 +1,3469 @@
-type Time = string;
-type Pairs = string[][];
-type Json<T> = { headers: Record<string, unknown>; content: { "application/json": T } };
-type Failure = components["schemas"]["Failure"];
-type Params<Q, P> = {
-  query?: Q;
-  header?: never;
-  path: P;
-  cookie?: never;
-};
-type Body<In> = [In] extends [never]
-  ? { requestBody?: never }
-  : { requestBody: { content: { "application/json": In } } };
-type Op<Out, Q = never, P = never, In = never, Status extends number = 200> = Body<In> & {
-  parameters: [P] extends [never]
-    ? { query?: Q; header?: never; path?: never; cookie?: never }
-    : Params<Q, P>;
-  
-  responses: { [S in Status]: Json<Out> } & { default: Json<Failure> };
-};
-type Empty<P = never, In = never> = Body<In> & {
-  parameters: [P] extends [never]
-    ? { query?: never; header?: never; path?: never; cookie?: never }
-    : Params<never, P>;
-  
-  responses: { 204: { headers: Record<string, unknown>; content?: never }; default: Json<Failure> };
-};
-type Id = { id: string };
-type Paging = { limit?: number; before?: string; after?: string };
-type EventFilter = { inbox?: string; type?: string; q?: string; since?: Time; until?: Time };
-type List<Noun extends string, T> = { [N in Noun]: T[] } & {
-  next: string | null;
-  previous: string | null;
-};
-type Schemas = components["schemas"];
-
-export interface components {
-  schemas: {
-    Failure: { error: { code: string; message: string; hint?: string | null } };
-    Count: { count: number; exact: boolean };
-    Notice: { noun: string; inbox?: string | null; up_to?: string | null; added: number };
-    Status: {
-      version: string;
-      host: "window" | "headless";
-      platform: "linux" | "macos" | "windows";
-      data_dir: string;
-      api_url: string | null;
-      ingress_url: string | null;
-      startup: {
-        state: "ready" | "newer_data" | "damaged" | "no_space" | "owned" | "unusable";
-        message?: string | null;
-        hint?: string | null;
-      };
-      vault: {
-        kind: "keychain" | "sealed_file" | "memory" | "missing";
-        state: "ready" | "locked" | "missing" | "broken";
-        message?: string | null;
-        hint?: string | null;
-      };
-      disk: { database_bytes: number; free_bytes: number; full: boolean };
-      sandbox: { enabled: boolean; connection?: string | null };
-      reach: {
-        state: "reachable" | "unproved" | "off";
-        public_url?: string | null;
-        proved_at?: Time | null;
-      };
-      autostart: boolean | null;
-    };
-    Settings: { time_zone: string | null; close_explained: boolean };
-    ConnectorSummary: {
-      id: string;
-      name: string;
-      status: "documented" | "tried" | "sandbox";
-      own: boolean;
-      icon: string;
-      about: string;
-      has_webhooks: boolean;
-      has_api: boolean;
-      broken?: { file: string; line?: number | null; message: string } | null;
-    };
-    Field: {
-      name: string;
-      title: string;
-      help?: string | null;
-      example?: string | null;
-      pattern?: string | null;
-      default?: string | null;
-      secret: boolean;
-      required: boolean;
-    };
-    Way: {
-      id: string;
-      title: string;
-      kind: string;
-      who?: string | null;
-      minutes?: number | null;
-      needs?: string | null;
-      cannot?: string | null;
-      steps?: string | null;
-      scopes: string[];
-      fields: Schemas["Field"][];
-      browser: boolean;
-    };
-    Connector: Schemas["ConnectorSummary"] & {
-      docs?: string | null;
-      settings: Schemas["Field"][];
-      auth: Schemas["Way"][];
-      streams: { id: string; title: string }[];
-      webhooks?: {
-        secrets: Schemas["Field"][];
-        settings: Schemas["Field"][];
-        topics: string[];
-        registers: boolean;
-        signed: boolean;
-      } | null;
-    };
-    Connection: {
-      id: string;
-      connector: string;
-      connector_name: string;
-      name: string;
-      state: "ready" | "needs_sign_in" | "signing_in" | "off" | "broken";
-      why?: string | null;
-      since?: Time | null;
-      account?: string | null;
-      checked_at?: Time | null;
-      created_at: Time;
-      way?: string | null;
-      token_expires_at?: Time | null;
-      settings: Record<string, string>;
-      syncs: number;
-      inboxes: number;
-      sandbox: boolean;
-    };
-    NewConnection: {
-      connector: string;
-      name: string;
-      way?: string | null;
-      settings: Record<string, string>;
-      secrets: Record<string, string>;
-    };
-    Inbox: {
-      id: string;
-      name: string;
-      connector: string;
-      connector_name: string;
-      connection?: string | null;
-      local_url: string;
-      public_url: string | null;
-      created_at: Time;
-      heard_at?: Time | null;
-      events: Schemas["Count"];
-      registration: {
-        state: "by_hand" | "waiting" | "registered" | "failed";
-        why?: string | null;
-        at?: Time | null;
-        url?: string | null;
-      };
-      secret_names: string[];
-      signed: boolean;
-      sandbox: boolean;
-    };
-    NewInbox: {
-      name: string;
-      connector: string;
-      connection?: string | null;
-      secrets: Record<string, string>;
-      settings: Record<string, string>;
-    };
-    EventSummary: {
-      id: string;
-      inbox: string;
-      inbox_name: string;
-      type: string;
-      title: string;
-      external_id?: string | null;
-      received_at: Time;
-      size_bytes: number;
-      origin: "push" | "recovered" | "sync" | "hand";
-      proof: "verified" | "unsigned" | "held" | "recovered";
-      arrived: number;
-      sandbox: boolean;
-    };
-    Event: Schemas["EventSummary"] & {
-      connection?: string | null;
-      about?: { stream: string; record_key: string; record_version?: string | null } | null;
-      occurred_at?: Time | null;
-      why: string;
-      proof_detail: {
-        scheme?: string | null;
-        header?: string | null;
-        signed?: string | null;
-        secret?: number | null;
-      };
-      method: string;
-      query?: string | null;
-      headers: Pairs;
-      first_at: Time;
-      last_at: Time;
-    };
-    ExportedRequest: {
-      method: string;
-      url: string;
-      headers: Pairs;
-      body?: string | null;
-      body_base64?: string | null;
-    };
-    Rate: {
-      from: Time;
-      step_seconds: number;
-      inboxes: { inbox: string; name: string; counts: number[] }[];
-    };
-    Refusal: {
-      id: string;
-      inbox?: string | null;
-      inbox_name?: string | null;
-      at: Time;
-      address?: string | null;
-      method: string;
-      path: string;
-      reason:
-        | "unknown_path"
-        | "method"
-        | "too_large"
-        | "too_slow"
-        | "unsigned"
-        | "malformed"
-        | "stale"
-        | "wrong_signature"
-        | "no_secret"
-        | "vault_locked"
-        | "overload";
-      message: string;
-      hint: string;
-      headers: Pairs;
-      body_start: string;
-      size_bytes: number;
-      times: number;
-    };
-    Schedule: { every: string } | { cron: string; zone: string };
-    Progress: { records_per_second: number; seconds_left?: number | null; requests: number };
-    Sync: {
-      id: string;
-      connection: string;
-      connection_name: string;
-      connector: string;
-      stream: string;
-      stream_title: string;
-      schedule: Schemas["Schedule"] | null;
-      schedule_text: string;
-      state: "idle" | "running" | "waiting" | "failed" | "paused";
-      why?: string | null;
-      until?: Time | null;
-      next_run_at?: Time | null;
-      newest_at?: Time | null;
-      lag_seconds?: number | null;
-      records: Schemas["Count"];
-      runs: Schemas["SyncRun"][];
-      progress?: Schemas["Progress"] | null;
-      created_at: Time;
-      sandbox: boolean;
-    };
-    SyncRun: {
-      id: string;
-      sync: string;
-      trigger: "schedule" | "hand" | "first";
-      full: boolean;
-      state: "running" | "done" | "failed" | "cancelled";
-      started_at: Time;
-      ended_at?: Time | null;
-      pages: number;
-      records: number;
-      inserted: number;
-      changed: number;
-      unchanged: number;
-      deleted: number;
-      expected?: number | null;
-      error?: { code: string; message: string; hint?: string | null } | null;
-    };
-    TunnelKind: {
-      id: string;
-      title: string;
-      about: string;
-      program?: string | null;
-      installed: boolean;
-      install_hint?: string | null;
-      fields: Schemas["Field"][];
-      plain_http: boolean;
-      address_changes: boolean;
-    };
-    Tunnel: {
-      id: string;
-      kind: string;
-      kind_title: string;
-      name: string;
-      settings: Record<string, string>;
-      state: "off" | "starting" | "unproved" | "reachable" | "failed";
-      public_url?: string | null;
-      proved_at?: Time | null;
-      why?: string | null;
-      hint?: string | null;
-      output: string[];
-      ingress?: string | null;
-      plain_http: boolean;
-      address_changes: boolean;
-      created_at: Time;
-    };
-    Faults: {
-      drop: number;
-      duplicate: number;
-      reorder: number;
-      delay_ms: number;
-      answer_429: number;
-      answer_500: number;
-      slow_ms: number;
-    };
-    Shop: {
-      orders: number;
-      customers: number;
-      products: number;
-      orders_per_minute: number;
-      faults: Schemas["Faults"];
-      delivered: number;
-      failed: number;
-      dropped: number;
-    };
-    Sandbox: {
-      enabled: boolean;
-      connection?: string | null;
-      inbox?: string | null;
-      shop?: Schemas["Shop"] | null;
-    };
-    OpenedSandbox: {
-      connection: Schemas["Connection"];
-      inbox: Schemas["Inbox"];
-      syncs: Schemas["Sync"][];
-      authorize_url: string;
-    };
-  };
-}
+/**
+ * This file was auto-generated by openapi-typescript.
+ * Do not make direct changes to the file.
+ */
 
 export interface paths {
-  "/api/health": { get: Op<{ status: string; version: string }> };
-  "/api/login": { post: Op<{ token: string }, never, never, { code: string }> };
-  "/api/status": { get: Op<Schemas["Status"]> };
-  "/api/settings": {
-    get: Op<Schemas["Settings"]>;
-    patch: Op<Schemas["Settings"], never, never, Partial<Schemas["Settings"]>>;
-  };
-  "/api/host": { patch: Empty<never, { autostart: boolean }> };
-  "/api/host/open": { post: Empty<never, { url: string }> };
-  "/api/connectors": { get: Op<{ connectors: Schemas["ConnectorSummary"][] }> };
-  "/api/connectors/{id}": { get: Op<Schemas["Connector"], never, Id> };
-  "/api/connections": {
-    get: Op<List<"connections", Schemas["Connection"]>, Paging>;
-    post: Op<Schemas["Connection"], never, never, Schemas["NewConnection"], 201>;
-  };
-  "/api/connections/{id}": {
-    get: Op<Schemas["Connection"], never, Id>;
-    patch: Op<
-      Schemas["Connection"],
-      never,
-      Id,
-      {
-        name?: string;
-        settings?: Record<string, string>;
-        secrets?: Record<string, string>;
-        on?: boolean;
-      }
-    >;
-    delete: Empty<Id>;
-  };
-  "/api/connections/{id}/authorize": {
-    post: Op<{ authorize_url: string; expires_at: Time }, never, Id>;
-  };
-  "/api/connections/{id}/authorize/complete": {
-    post: Op<Schemas["Connection"], never, Id, { redirect_url: string }>;
-  };
-  "/api/connections/{id}/check": { post: Op<Schemas["Connection"], never, Id> };
-  "/api/inboxes": {
-    get: Op<List<"inboxes", Schemas["Inbox"]>, Paging>;
-    post: Op<Schemas["Inbox"], never, never, Schemas["NewInbox"], 201>;
-  };
-  "/api/inboxes/{id}": {
-    get: Op<Schemas["Inbox"], never, Id>;
-    patch: Op<Schemas["Inbox"], never, Id, { name?: string; secrets?: Record<string, string> }>;
-    delete: Op<{ events_deleted: number }, never, Id>;
-  };
-  "/api/events": { get: Op<List<"events", Schemas["EventSummary"]>, EventFilter & Paging> };
-  "/api/events/count": { get: Op<Schemas["Count"], EventFilter> };
-  "/api/events/types": { get: Op<{ types: string[] }, { inbox?: string }> };
-  "/api/events/rate": { get: Op<Schemas["Rate"], { minutes?: number }> };
-  "/api/events/{id}": { get: Op<Schemas["Event"], never, Id> };
-  "/api/events/{id}/request": { get: Op<Schemas["ExportedRequest"], never, Id> };
-  "/api/refusals": { get: Op<List<"refusals", Schemas["Refusal"]>, { inbox?: string } & Paging> };
-  "/api/refusals/count": { get: Op<Schemas["Count"], { since?: Time }> };
-  "/api/refusals/{id}": { get: Op<Schemas["Refusal"], never, Id> };
-  "/api/syncs": {
-    get: Op<List<"syncs", Schemas["Sync"]>, Paging>;
-    post: Op<
-      Schemas["Sync"],
-      never,
-      never,
-      { connection: string; stream: string; schedule: Schemas["Schedule"] | null },
-      201
-    >;
-  };
-  "/api/syncs/{id}": {
-    get: Op<Schemas["Sync"], never, Id>;
-    patch: Op<
-      Schemas["Sync"],
-      never,
-      Id,
-      { schedule?: Schemas["Schedule"] | null; paused?: boolean }
-    >;
-    delete: Empty<Id>;
-  };
-  "/api/syncs/{id}/run": { post: Op<{ id: string }, never, Id, { full?: boolean }, 202> };
-  "/api/sync-runs": { get: Op<List<"sync_runs", Schemas["SyncRun"]>, { sync?: string } & Paging> };
-  "/api/sync-runs/{id}/cancel": { post: Op<Schemas["SyncRun"], never, Id> };
-  "/api/tunnel-kinds": { get: Op<{ tunnel_kinds: Schemas["TunnelKind"][] }> };
-  "/api/tunnels": {
-    get: Op<List<"tunnels", Schemas["Tunnel"]>, Paging>;
-    post: Op<
-      Schemas["Tunnel"],
-      never,
-      never,
-      {
-        kind: string;
-        name?: string | null;
-        settings: Record<string, string>;
-        secrets: Record<string, string>;
-      },
-      201
-    >;
-  };
-  "/api/tunnels/{id}": { get: Op<Schemas["Tunnel"], never, Id>; delete: Empty<Id> };
-  "/api/tunnels/{id}/start": { post: Op<Schemas["Tunnel"], never, Id> };
-  "/api/tunnels/{id}/stop": { post: Op<Schemas["Tunnel"], never, Id> };
-  "/api/tunnels/{id}/probe": { post: Op<Schemas["Tunnel"], never, Id> };
-  "/api/sandbox": {
-    get: Op<Schemas["Sandbox"]>;
-    post: Op<Schemas["OpenedSandbox"], never, never, never, 201>;
-    patch: Op<
-      Schemas["Sandbox"],
-      never,
-      never,
-      { orders_per_minute?: number; faults?: Partial<Schemas["Faults"]> }
-    >;
-    delete: Empty;
-  };
-  "/api/sandbox/orders": { post: Op<{ made: number }, never, never, { count: number }, 202> };
-  "/api/sandbox/expire-tokens": { post: Empty };
+    "/api/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells what changed, as it changes. Each event's data is a `Change`. */
+        get: operations["watch_changes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/connections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the connections. */
+        get: operations["list_connections"];
+        put?: never;
+        /** Makes a connection. */
+        post: operations["create_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/connections/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one. */
+        get: operations["get_connection"];
+        put?: never;
+        post?: never;
+        /** Deletes it with its syncs, records and secrets. */
+        delete: operations["delete_connection"];
+        options?: never;
+        head?: never;
+        /** Changes it, switches it off or on. */
+        patch: operations["update_connection"];
+        trace?: never;
+    };
+    "/api/connections/{id}/authorize": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins a sign-in. */
+        post: operations["authorize_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/connections/{id}/authorize/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Finishes a sign-in whose browser could not come back by itself. */
+        post: operations["complete_authorization"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/connections/{id}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes one cheap request to see whether its credentials work. */
+        post: operations["check_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/connectors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what can be connected, the broken ones among it. */
+        get: operations["list_connectors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/connectors/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one with what is needed to connect it. */
+        get: operations["get_connector"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the newest events. */
+        get: operations["list_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/events/count": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Counts events. */
+        get: operations["count_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/events/rate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Counts events per inbox and minute, for a plot. */
+        get: operations["get_event_rate"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/events/types": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the types that occur, most frequent first. */
+        get: operations["list_event_types"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/events/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one event. */
+        get: operations["get_event"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/events/{id}/body": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The bytes of one event, as they came.
+         * @description They are somebody else's text: nothing may take them for a page or for a script of ours.
+         */
+        get: operations["get_event_body"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/events/{id}/request": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Exports the request of one event, for `patchbay verify`. Secrets in it stay masked. */
+        get: operations["get_event_request"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says that Patchbay is here. Needs no token and tells nothing else. */
+        get: operations["get_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/host": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes whether it starts with the computer. 404 where the host has no say in that. */
+        patch: operations["update_host"];
+        trace?: never;
+    };
+    "/api/host/open": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Opens a page in the system's browser. 501 where there is none. */
+        post: operations["open_url"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/inboxes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the inboxes. */
+        get: operations["list_inboxes"];
+        put?: never;
+        /** Makes an inbox, and tells its sender of it where the connector can. */
+        post: operations["create_inbox"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/inboxes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one. */
+        get: operations["get_inbox"];
+        put?: never;
+        post?: never;
+        /** Deletes it with its events. */
+        delete: operations["delete_inbox"];
+        options?: never;
+        head?: never;
+        /** Changes its name, or the secrets that are given. */
+        patch: operations["update_inbox"];
+        trace?: never;
+    };
+    "/api/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Spends a code for a session token. Needs no token, of course. */
+        post: operations["spend_login_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/login-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes an address that logs in, for `patchbay login`. */
+        post: operations["create_login_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/openapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Describes all routes, as OpenAPI. */
+        get: operations["get_openapi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/records": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists records, last changed first. */
+        get: operations["list_records"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/records/count": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Counts records, deleted ones left out. */
+        get: operations["count_records"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/refusals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the newest refusals. */
+        get: operations["list_refusals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/refusals/count": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Counts refusals, unknown paths left out. */
+        get: operations["count_refusals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/refusals/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one. */
+        get: operations["get_refusal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sandbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows what is connected of the sandbox, and how its shop is doing. */
+        get: operations["get_sandbox"];
+        put?: never;
+        /** Makes all that is missing of the sandbox, and begins its sign-in. */
+        post: operations["create_sandbox"];
+        /** Deletes everything that came from the sandbox. */
+        delete: operations["delete_sandbox"];
+        options?: never;
+        head?: never;
+        /** Changes how busy the shop is, and what it does wrong. */
+        patch: operations["update_sandbox"];
+        trace?: never;
+    };
+    "/api/sandbox/expire-tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes the shop forget the access tokens that it gave out, so that they have to be renewed. */
+        post: operations["expire_sandbox_tokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sandbox/orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes the shop sell something now. */
+        post: operations["create_sandbox_orders"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the choices. */
+        get: operations["get_settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes some. */
+        patch: operations["update_settings"];
+        trace?: never;
+    };
+    "/api/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells how Patchbay is doing. */
+        get: operations["get_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sync-runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the newest runs. */
+        get: operations["list_sync_runs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sync-runs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one run, and how it is getting on. */
+        get: operations["get_sync_run"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sync-runs/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stops a run; what it has committed stays. */
+        post: operations["cancel_sync_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/syncs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the syncs. */
+        get: operations["list_syncs"];
+        put?: never;
+        /** Makes a sync. Its first run begins as soon as its connection is ready. */
+        post: operations["create_sync"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/syncs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one. */
+        get: operations["get_sync"];
+        put?: never;
+        post?: never;
+        /** Deletes it; its records stay. */
+        delete: operations["delete_sync"];
+        options?: never;
+        head?: never;
+        /** Changes its schedule, or stops it for now. */
+        patch: operations["update_sync"];
+        trace?: never;
+    };
+    "/api/syncs/{id}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins a run now; one that is under way is the answer where there is one. */
+        post: operations["run_sync"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tunnel-kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the ways to be reached. */
+        get: operations["list_tunnel_kinds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tunnels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the tunnels. */
+        get: operations["list_tunnels"];
+        put?: never;
+        /** Makes a tunnel, switched off. */
+        post: operations["create_tunnel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tunnels/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one. */
+        get: operations["get_tunnel"];
+        put?: never;
+        post?: never;
+        /** Deletes it, stopping it first. */
+        delete: operations["delete_tunnel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tunnels/{id}/probe": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a probe through its public address now. */
+        post: operations["probe_tunnel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tunnels/{id}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Switches it on. */
+        post: operations["start_tunnel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tunnels/{id}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Switches it off and ends its program. */
+        post: operations["stop_tunnel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /** @description The thing that an event speaks of. */
+        About: {
+            stream: string;
+            record_key: string;
+            record_version?: string | null;
+        };
+        /** @description An answer that is no success: `{"error": {"code", "message", "hint"}}`. */
+        ApiError: {
+            error: components["schemas"]["ErrorDetail"];
+        };
+        /** @description What the browser has to open. */
+        Authorization: {
+            authorize_url: string;
+            /** @description Until when an answer is waited for. */
+            expires_at: components["schemas"]["Time"];
+        };
+        /** @description A run that has begun. */
+        BegunRun: {
+            /** @description Of the run: see `/api/sync-runs/{id}`. */
+            id: string;
+        };
+        /** @description Where a connector's file cannot be read. */
+        Broken: {
+            file: string;
+            /** Format: int64 */
+            line?: number | null;
+            message: string;
+        };
+        /** @description What to fetch again. */
+        Change: {
+            noun: components["schemas"]["ChangedNoun"];
+            /** @description Of which inbox alone. */
+            inbox?: string | null;
+            /** @description The newest id. */
+            up_to?: string | null;
+            /**
+             * Format: int64
+             * @description How many were added since the last notice.
+             */
+            added: number;
+        };
+        /**
+         * @description A noun of which something changed.
+         * @enum {string}
+         */
+        ChangedNoun: "events" | "refusals" | "inboxes" | "connections" | "syncs" | "records" | "tunnels" | "status" | "*";
+        /**
+         * @description What went wrong, for programs. A code never changes its meaning.
+         * @enum {string}
+         */
+        Code: "invalid_request" | "invalid_field" | "unauthorized" | "foreign_host" | "foreign_origin" | "login_code" | "not_found" | "method_not_allowed" | "taken" | "too_large" | "unknown_connector" | "unknown_stream" | "unknown_tunnel_kind" | "invalid_schedule" | "ended" | "busy" | "disk_full" | "newer_data" | "damaged" | "storage" | "owned" | "no_owner" | "unusable" | "vault_locked" | "vault_missing" | "vault_broken" | "no_sign_in" | "sign_in_not_waiting" | "sign_in_state" | "sign_in_denied" | "port_taken" | "sign_in_failed" | "forbidden_host" | "unreachable" | "timed_out" | "credentials" | "rate_limited" | "bad_answer" | "sandbox_off" | "sandbox_broken" | "no_browser" | "host_failed" | "not_ready";
+        /** @description A connection. */
+        Connection: {
+            id: string;
+            connector: string;
+            connector_name: string;
+            name: string;
+            state: components["schemas"]["ConnectionState"];
+            /** @description Why it is not ready. */
+            why?: string | null;
+            since?: components["schemas"]["Time"] | null;
+            /** @description The account's own name. */
+            account?: string | null;
+            checked_at?: components["schemas"]["Time"] | null;
+            created_at: components["schemas"]["Time"];
+            /** @description Which way in. */
+            way?: string | null;
+            token_expires_at?: components["schemas"]["Time"] | null;
+            settings: {
+                [key: string]: string;
+            };
+            /** @description How many syncs hang on it. */
+            syncs: number;
+            /** @description How many inboxes hang on it. */
+            inboxes: number;
+            sandbox: boolean;
+        };
+        /** @description Connections, by name. */
+        ConnectionList: {
+            connections: components["schemas"]["Connection"][];
+            /** @description Always null: all of them are here. */
+            next: string | null;
+            previous: string | null;
+        };
+        /** @description What of a connection changes; what is left out stays. */
+        ConnectionPatch: {
+            name?: string | null;
+            settings?: {
+                [key: string]: string;
+            } | null;
+            secrets?: components["schemas"]["GivenSecrets"];
+            on?: boolean | null;
+        };
+        /**
+         * @description What a connection can do now.
+         * @enum {string}
+         */
+        ConnectionState: "ready" | "needs_sign_in" | "signing_in" | "off" | "broken";
+        /** @description A connector with what is needed to connect it. */
+        Connector: components["schemas"]["ConnectorSummary"] & {
+            /** @description The provider's documentation. */
+            docs?: string | null;
+            settings: components["schemas"]["Field"][];
+            /** @description The ways in, easiest first. */
+            auth: components["schemas"]["Way"][];
+            streams: components["schemas"]["Stream"][];
+            webhooks?: components["schemas"]["Webhooks"] | null;
+        };
+        /** @description All connectors. */
+        ConnectorList: {
+            connectors: components["schemas"]["ConnectorSummary"][];
+        };
+        /**
+         * @description How far a connector has been proved.
+         * @enum {string}
+         */
+        ConnectorStatus: "documented" | "tried" | "sandbox";
+        /** @description A connector as a tile shows it. */
+        ConnectorSummary: {
+            id: string;
+            name: string;
+            status: components["schemas"]["ConnectorStatus"];
+            /** @description Whether it lies in the user's own folder. */
+            own: boolean;
+            /** @description `data:image/svg+xml;base64,…` */
+            icon: string;
+            /** @description What it is, in a sentence. */
+            about: string;
+            has_webhooks: boolean;
+            has_api: boolean;
+            broken?: components["schemas"]["Broken"] | null;
+        };
+        /** @description A number of things. */
+        Count: {
+            /**
+             * Format: int64
+             * @description The number, or the least that it is.
+             */
+            count: number;
+            /** @description Whether it was counted to the end; always so up to 10,000. */
+            exact: boolean;
+        };
+        /** @description `{"cron": "0 6 * * *", "zone": "Europe/London"}` */
+        Cron: {
+            /** @description Five fields. */
+            cron: string;
+            /** @description An IANA time zone. */
+            zone: string;
+        };
+        /** @description What went with an inbox. */
+        DeletedInbox: {
+            /** Format: int64 */
+            events_deleted: number;
+        };
+        /** @description How the disk is doing. */
+        Disk: {
+            /**
+             * Format: int64
+             * @description What the databases take.
+             */
+            database_bytes: number;
+            /**
+             * Format: int64
+             * @description What the disk has left.
+             */
+            free_bytes: number;
+            /** @description Whether the last write failed for want of room. */
+            full: boolean;
+        };
+        /** @description What an error says. */
+        ErrorDetail: {
+            /** @description For programs. */
+            code: components["schemas"]["Code"];
+            /** @description What happened. */
+            message: string;
+            /** @description What to do about it. */
+            hint?: string | null;
+        };
+        /** @description An event with all that is kept of it, apart from its body. */
+        Event: components["schemas"]["EventSummary"] & {
+            connection?: string | null;
+            about?: components["schemas"]["About"] | null;
+            occurred_at?: components["schemas"]["Time"] | null;
+            /** @description Why it was accepted, in a sentence. */
+            why: string;
+            proof_detail: components["schemas"]["ProofDetail"];
+            method: string;
+            /** @description Secrets in it are masked. */
+            query?: string | null;
+            /** @description Names and values in the order in which they came; secrets are masked. */
+            headers: string[][];
+            /** @description When it first arrived. */
+            first_at: components["schemas"]["Time"];
+            /** @description When it last arrived. */
+            last_at: components["schemas"]["Time"];
+        };
+        /** @description A part of the log, newest first. */
+        EventList: {
+            events: components["schemas"]["EventSummary"][];
+            /** @description For `before=`: older ones. */
+            next: string | null;
+            /** @description For `after=`: newer ones. */
+            previous: string | null;
+        };
+        /** @description Events per inbox and step. */
+        EventRate: {
+            /** @description When the first step begins. */
+            from: components["schemas"]["Time"];
+            /** Format: int32 */
+            step_seconds: number;
+            inboxes: components["schemas"]["InboxRate"][];
+        };
+        /** @description A request as `patchbay verify --request` takes it. */
+        EventRequest: {
+            method: string;
+            url: string;
+            headers: string[][];
+            /** @description The body, where it is text. */
+            body?: string | null;
+            /** @description The body, where it is not. */
+            body_base64?: string | null;
+        };
+        /** @description One row of the log. */
+        EventSummary: {
+            id: string;
+            inbox: string;
+            inbox_name: string;
+            /** @description The sender's word for what happened; empty where it has none. */
+            type: string;
+            /** @description What it is about. */
+            title: string;
+            /** @description The sender's own id for it. */
+            external_id?: string | null;
+            received_at: components["schemas"]["Time"];
+            /** Format: int64 */
+            size_bytes: number;
+            origin: components["schemas"]["Origin"];
+            proof: components["schemas"]["Proof"];
+            /**
+             * Format: int32
+             * @description How many times it arrived.
+             */
+            arrived: number;
+            sandbox: boolean;
+        };
+        /** @description The types that occur. */
+        EventTypes: {
+            types: string[];
+        };
+        /** @description `{"every": "5m"}` */
+        Every: {
+            /** @description 10 seconds or more, as `90s`, `5m`, `2h`, `1d`. */
+            every: string;
+        };
+        /** @description What the shop does wrong on purpose. Parts go from 0, never, to 1, always. */
+        Faults: {
+            /**
+             * Format: double
+             * @description The part of webhooks that it leaves out.
+             */
+            drop: number;
+            /**
+             * Format: double
+             * @description The part that it sends twice.
+             */
+            duplicate: number;
+            /**
+             * Format: double
+             * @description The part that it sends out of order.
+             */
+            reorder: number;
+            /**
+             * Format: int64
+             * @description How late webhooks are, in milliseconds.
+             */
+            delay_ms: number;
+            /**
+             * Format: double
+             * @description The part of API requests that it answers with 429.
+             */
+            answer_429: number;
+            /**
+             * Format: double
+             * @description The part of API requests that it answers with 500.
+             */
+            answer_500: number;
+            /**
+             * Format: int64
+             * @description How slow its API is, in milliseconds a request.
+             */
+            slow_ms: number;
+        };
+        /** @description See [`Faults`]; what is left out stays. */
+        FaultsPatch: {
+            /** Format: double */
+            drop?: number | null;
+            /** Format: double */
+            duplicate?: number | null;
+            /** Format: double */
+            reorder?: number | null;
+            /** Format: int64 */
+            delay_ms?: number | null;
+            /** Format: double */
+            answer_429?: number | null;
+            /** Format: double */
+            answer_500?: number | null;
+            /** Format: int64 */
+            slow_ms?: number | null;
+        };
+        /** @description A field of a form. */
+        Field: {
+            name: string;
+            title: string;
+            help?: string | null;
+            example?: string | null;
+            /** @description A regular expression that a value has to match. */
+            pattern?: string | null;
+            default?: string | null;
+            secret: boolean;
+            required: boolean;
+        };
+        /** @description A secret's value, or several while it is being changed: the newest first. */
+        GivenSecret: string | string[];
+        /** @description Secrets by name. */
+        GivenSecrets: {
+            [key: string]: components["schemas"]["GivenSecret"];
+        };
+        /** @description Somebody is. */
+        Health: {
+            /** @description Always `ok`. */
+            status: string;
+            version: string;
+        };
+        /**
+         * @description Which host it is.
+         * @enum {string}
+         */
+        HostKind: "window" | "headless";
+        /** @description What of the host changes. */
+        HostPatch: {
+            /** @description Whether it starts with the computer. */
+            autostart: boolean;
+        };
+        /** @description An inbox. */
+        Inbox: {
+            id: string;
+            name: string;
+            connector: string;
+            connector_name: string;
+            /** @description Whose events it receives. */
+            connection?: string | null;
+            /** @description Its address on this machine. */
+            local_url: string;
+            /** @description Its address for the world, while a tunnel runs. */
+            public_url: string | null;
+            created_at: components["schemas"]["Time"];
+            heard_at?: components["schemas"]["Time"] | null;
+            events: components["schemas"]["Count"];
+            registration: components["schemas"]["Registration"];
+            /** @description The names of the secrets that it has. */
+            secret_names: string[];
+            /** @description Whether what it accepts is signed. */
+            signed: boolean;
+            sandbox: boolean;
+        };
+        /** @description Inboxes, by name. */
+        InboxList: {
+            inboxes: components["schemas"]["Inbox"][];
+            /** @description Always null: all of them are here. */
+            next: string | null;
+            previous: string | null;
+        };
+        /** @description What of an inbox changes; what is left out stays. */
+        InboxPatch: {
+            name?: string | null;
+            secrets?: components["schemas"]["GivenSecrets"];
+        };
+        /** @description Events of one inbox. */
+        InboxRate: {
+            inbox: string;
+            name: string;
+            /** @description One number a step, oldest first. */
+            counts: number[];
+        };
+        /** @description The address on which the browser landed. */
+        LandedOn: {
+            /** Format: uri */
+            redirect_url: string;
+        };
+        /** @description What to send as bearer from now on. */
+        Login: {
+            token: string;
+        };
+        /** @description An address that logs in. */
+        LoginCode: {
+            /** @description Good once. */
+            url: string;
+            expires_at: components["schemas"]["Time"];
+        };
+        /** @description A code, as it stands behind `#login=` in the printed address. */
+        LoginRequest: {
+            code: string;
+        };
+        /** @description How many orders were made. */
+        MadeOrders: {
+            /** Format: int64 */
+            made: number;
+        };
+        /** @description A connection to be made. */
+        NewConnection: {
+            connector: string;
+            name: string;
+            /** @description Which way in; the first where it is left out. */
+            way?: string | null;
+            settings?: {
+                [key: string]: string;
+            };
+            secrets?: components["schemas"]["GivenSecrets"];
+        };
+        /** @description An inbox to be made. */
+        NewInbox: {
+            name: string;
+            connector: string;
+            connection?: string | null;
+            settings?: {
+                [key: string]: string;
+            };
+            secrets?: components["schemas"]["GivenSecrets"];
+        };
+        /** @description A sync to be made. */
+        NewSync: {
+            connection: string;
+            stream: string;
+            schedule?: components["schemas"]["Schedule"] | null;
+        };
+        /** @description A tunnel to be made. */
+        NewTunnel: {
+            kind: string;
+            /** @description The kind's title where it is left out. */
+            name?: string | null;
+            settings?: {
+                [key: string]: string;
+            };
+            secrets?: components["schemas"]["GivenSecrets"];
+        };
+        /** @description A page to open. */
+        OpenRequest: {
+            /** Format: uri */
+            url: string;
+        };
+        /** @description What was made. */
+        OpenedSandbox: {
+            connection: components["schemas"]["Connection"];
+            inbox: components["schemas"]["Inbox"];
+            syncs: components["schemas"]["Sync"][];
+            /** @description The consent page; null where the connection is ready already. */
+            authorize_url: string | null;
+        };
+        /** @description How many orders. */
+        OrdersRequest: {
+            /** Format: int32 */
+            count: number;
+        };
+        /**
+         * @description How an event came.
+         * @enum {string}
+         */
+        Origin: "push" | "recovered" | "sync" | "hand";
+        /** @description How a run is getting on. */
+        Progress: {
+            /** Format: double */
+            records_per_second: number;
+            /** Format: int64 */
+            seconds_left?: number | null;
+            /** Format: int64 */
+            requests: number;
+        };
+        /**
+         * @description Why an event is believed.
+         * @enum {string}
+         */
+        Proof: "verified" | "unsigned" | "held" | "recovered";
+        /** @description What was checked on an event. */
+        ProofDetail: {
+            /** @description Which rule of the connector. */
+            scheme?: string | null;
+            /** @description The header that carried the signature. */
+            header?: string | null;
+            /** @description What was signed, in words. */
+            signed?: string | null;
+            /**
+             * Format: int32
+             * @description Which of several secrets fitted, 1 being the newest.
+             */
+            secret?: number | null;
+        };
+        /** @description Whether the inboxes can be reached from outside. */
+        Reach: {
+            state: components["schemas"]["ReachState"];
+            public_url?: string | null;
+            proved_at?: components["schemas"]["Time"] | null;
+        };
+        /**
+         * @description See [`Reach`].
+         * @enum {string}
+         */
+        ReachState: "reachable" | "unproved" | "off";
+        /** @description A record. */
+        Record: {
+            id: string;
+            connection: string;
+            stream: string;
+            key: string;
+            version?: string | null;
+            /** @description As the provider wrote it, numbers and order included. */
+            data: {
+                [key: string]: unknown;
+            };
+            /** @description Whether the provider says that it is gone. */
+            deleted: boolean;
+            first_seen_at: components["schemas"]["Time"];
+            /** @description When it last changed, by our clock. */
+            changed_at: components["schemas"]["Time"];
+        };
+        /** @description A part of the records, last changed first. */
+        RecordList: {
+            records: components["schemas"]["Record"][];
+            next: string | null;
+            previous: string | null;
+        };
+        /** @description A refusal. */
+        Refusal: {
+            id: string;
+            /** @description For which inbox; none for an unknown path. */
+            inbox?: string | null;
+            inbox_name?: string | null;
+            at: components["schemas"]["Time"];
+            /** @description From where, where that is known. */
+            address?: string | null;
+            method: string;
+            /** @description The key of an inbox is masked. */
+            path: string;
+            reason: components["schemas"]["RefusalReason"];
+            /** @description The reason in a sentence, with what was seen. */
+            message: string;
+            /** @description What to do about it. */
+            hint: string;
+            headers: string[][];
+            /** @description The first 4 KiB of the body, as far as they are text. */
+            body_start: string;
+            /** Format: int64 */
+            size_bytes: number;
+            /**
+             * Format: int32
+             * @description How many were put together in this one.
+             */
+            times: number;
+        };
+        /** @description A part of the refusals, newest first. */
+        RefusalList: {
+            refusals: components["schemas"]["Refusal"][];
+            next: string | null;
+            previous: string | null;
+        };
+        /**
+         * @description Why a request was not accepted.
+         * @enum {string}
+         */
+        RefusalReason: "unknown_path" | "method" | "too_large" | "too_slow" | "unsigned" | "malformed" | "stale" | "wrong_signature" | "no_secret" | "vault_locked" | "overload";
+        /** @description Whether the sender has been told of the address. */
+        Registration: {
+            state: components["schemas"]["RegistrationState"];
+            why?: string | null;
+            at?: components["schemas"]["Time"] | null;
+            /** @description The address that it was told. */
+            url?: string | null;
+        };
+        /**
+         * @description See [`Registration`].
+         * @enum {string}
+         */
+        RegistrationState: "by_hand" | "waiting" | "registered" | "failed";
+        /** @description Why a run failed. */
+        RunError: {
+            code: string;
+            message: string;
+            hint?: string | null;
+        };
+        /** @description How far a run reads. */
+        RunRequest: {
+            /** @description Everything again, rather than what changed. */
+            full?: boolean;
+        };
+        /**
+         * @description Who asked for a run.
+         * @enum {string}
+         */
+        RunTrigger: "schedule" | "hand" | "first";
+        /** @description What is connected of the sandbox, and how its shop is doing. */
+        Sandbox: {
+            /** @description Whether this host runs one. */
+            enabled: boolean;
+            connection?: string | null;
+            inbox?: string | null;
+            shop?: components["schemas"]["Shop"] | null;
+        };
+        /** @description What of the shop changes; what is left out stays. */
+        SandboxPatch: {
+            /** Format: int32 */
+            orders_per_minute?: number | null;
+            faults?: components["schemas"]["FaultsPatch"] | null;
+        };
+        /** @description Whether this host runs the pretend shop, and as what it is connected. */
+        SandboxStatus: {
+            enabled: boolean;
+            connection?: string | null;
+        };
+        /** @description When a sync runs by itself. */
+        Schedule: components["schemas"]["Every"] | components["schemas"]["Cron"];
+        /** @description The choices as they are. */
+        Settings: {
+            /** @description The IANA time zone for screens and schedules; null is the system's. */
+            time_zone: string | null;
+            /** @description Whether the user has been told that closing the window keeps the listener alive. */
+            close_explained: boolean;
+        };
+        /** @description Which choices change; what is left out stays. */
+        SettingsPatch: {
+            time_zone?: string | null;
+            close_explained?: boolean | null;
+        };
+        /** @description How the shop is doing. */
+        Shop: {
+            /** Format: int64 */
+            orders: number;
+            /** Format: int64 */
+            customers: number;
+            /** Format: int64 */
+            products: number;
+            /** Format: int32 */
+            orders_per_minute: number;
+            faults: components["schemas"]["Faults"];
+            /**
+             * Format: int64
+             * @description Webhooks that were answered with 2xx.
+             */
+            delivered: number;
+            /**
+             * Format: int64
+             * @description Webhooks that it left out on purpose.
+             */
+            dropped: number;
+            /**
+             * Format: int64
+             * @description Webhooks that were answered otherwise, or not at all.
+             */
+            failed: number;
+        };
+        /** @description Whether it could start. Where it is not `ready`, every other route answers 503. */
+        Startup: {
+            state: components["schemas"]["StartupState"];
+            message?: string | null;
+            hint?: string | null;
+        };
+        /**
+         * @description See [`Startup`].
+         * @enum {string}
+         */
+        StartupState: "ready" | "newer_data" | "damaged" | "no_space" | "owned" | "unusable";
+        /** @description How Patchbay is doing. */
+        Status: {
+            version: string;
+            host: components["schemas"]["HostKind"];
+            /** @description `linux`, `macos`, `windows`. */
+            platform: string;
+            data_dir: string;
+            api_url: string | null;
+            ingress_url: string | null;
+            startup: components["schemas"]["Startup"];
+            vault: components["schemas"]["VaultStatus"];
+            disk: components["schemas"]["Disk"];
+            sandbox: components["schemas"]["SandboxStatus"];
+            reach: components["schemas"]["Reach"];
+            /** @description Whether it starts with the computer; null where this host has no say in that. */
+            autostart: boolean | null;
+        };
+        /** @description A collection that can be synced. */
+        Stream: {
+            id: string;
+            title: string;
+        };
+        /** @description A sync with what is known of it now. */
+        Sync: {
+            id: string;
+            connection: string;
+            connection_name: string;
+            connector: string;
+            stream: string;
+            stream_title: string;
+            schedule: components["schemas"]["Schedule"] | null;
+            /** @description The schedule in words. */
+            schedule_text: string;
+            state: components["schemas"]["SyncState"];
+            /** @description Why it waits or failed. */
+            why?: string | null;
+            until?: components["schemas"]["Time"] | null;
+            next_run_at?: components["schemas"]["Time"] | null;
+            newest_at?: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description How old the newest data is.
+             */
+            lag_seconds?: number | null;
+            /** @description How many records the stream holds. */
+            records: components["schemas"]["Count"];
+            /** @description The last 30, newest first. */
+            runs: components["schemas"]["SyncRun"][];
+            progress?: components["schemas"]["Progress"] | null;
+            created_at: components["schemas"]["Time"];
+            sandbox: boolean;
+        };
+        /** @description Syncs, by connection and stream. */
+        SyncList: {
+            syncs: components["schemas"]["Sync"][];
+            /** @description Always null: all of them are here. */
+            next: string | null;
+            previous: string | null;
+        };
+        /** @description What of a sync changes; what is left out stays. */
+        SyncPatch: {
+            schedule?: components["schemas"]["Schedule"] | null;
+            paused?: boolean | null;
+        };
+        /** @description A run of a sync. */
+        SyncRun: {
+            id: string;
+            sync: string;
+            trigger: components["schemas"]["RunTrigger"];
+            /** @description Whether it reads everything again. */
+            full: boolean;
+            state: components["schemas"]["SyncRunState"];
+            started_at: components["schemas"]["Time"];
+            ended_at?: components["schemas"]["Time"] | null;
+            /** Format: int64 */
+            pages: number;
+            /** Format: int64 */
+            records: number;
+            /** Format: int64 */
+            inserted: number;
+            /** Format: int64 */
+            changed: number;
+            /** Format: int64 */
+            unchanged: number;
+            /** Format: int64 */
+            deleted: number;
+            /**
+             * Format: int64
+             * @description How many records the provider says there will be.
+             */
+            expected?: number | null;
+            error?: components["schemas"]["RunError"] | null;
+            progress?: components["schemas"]["Progress"] | null;
+        };
+        /** @description A part of the runs, newest first. */
+        SyncRunList: {
+            sync_runs: components["schemas"]["SyncRun"][];
+            next: string | null;
+            previous: string | null;
+        };
+        /**
+         * @description Where a run is.
+         * @enum {string}
+         */
+        SyncRunState: "running" | "done" | "failed" | "cancelled";
+        /**
+         * @description What a sync does now.
+         * @enum {string}
+         */
+        SyncState: "idle" | "running" | "waiting" | "failed" | "paused";
+        /** Format: date-time */
+        Time: string;
+        /** @description A tunnel. */
+        Tunnel: {
+            id: string;
+            kind: string;
+            kind_title: string;
+            name: string;
+            settings: {
+                [key: string]: string;
+            };
+            state: components["schemas"]["TunnelState"];
+            public_url?: string | null;
+            proved_at?: components["schemas"]["Time"] | null;
+            why?: string | null;
+            hint?: string | null;
+            /** @description The last lines that its program printed, oldest first. */
+            output: string[];
+            /** @description The ingress listener that it was given. */
+            ingress?: string | null;
+            plain_http: boolean;
+            address_changes: boolean;
+            created_at: components["schemas"]["Time"];
+        };
+        /** @description A way to be reached. */
+        TunnelKind: {
+            id: string;
+            title: string;
+            /** @description What it is, for whom, and what it cannot do. */
+            about: string;
+            /** @description The program that it needs. */
+            program?: string | null;
+            /** @description Whether that program was found on this machine. */
+            installed: boolean;
+            install_hint?: string | null;
+            fields: components["schemas"]["Field"][];
+            /** @description Whether its address is not encrypted. */
+            plain_http: boolean;
+            /** @description Whether its address changes at each start. */
+            address_changes: boolean;
+        };
+        /** @description The ways to be reached. */
+        TunnelKindList: {
+            tunnel_kinds: components["schemas"]["TunnelKind"][];
+        };
+        /** @description Tunnels. */
+        TunnelList: {
+            tunnels: components["schemas"]["Tunnel"][];
+            /** @description Always null: all of them are here. */
+            next: string | null;
+            previous: string | null;
+        };
+        /**
+         * @description What a tunnel does now.
+         * @enum {string}
+         */
+        TunnelState: "off" | "starting" | "unproved" | "reachable" | "failed";
+        /**
+         * @description Where secrets are kept.
+         * @enum {string}
+         */
+        VaultKind: "keychain" | "sealed_file" | "memory" | "missing";
+        /**
+         * @description Whether the vault can be used.
+         * @enum {string}
+         */
+        VaultState: "ready" | "locked" | "missing" | "broken";
+        /** @description How the vault is doing. */
+        VaultStatus: {
+            kind: components["schemas"]["VaultKind"];
+            state: components["schemas"]["VaultState"];
+            message?: string | null;
+            hint?: string | null;
+        };
+        /** @description A way in. */
+        Way: {
+            id: string;
+            title: string;
+            /** @description `oauth_code`, `header_token`, `none`, … */
+            kind: string;
+            /** @description Who can use it. */
+            who?: string | null;
+            /**
+             * Format: int32
+             * @description How long it takes.
+             */
+            minutes?: number | null;
+            /** @description What must be there before. */
+            needs?: string | null;
+            /** @description What it cannot do. */
+            cannot?: string | null;
+            /** @description What to do over there, as Markdown. */
+            steps?: string | null;
+            scopes: string[];
+            fields: components["schemas"]["Field"][];
+            /** @description Whether a browser is needed. */
+            browser: boolean;
+        };
+        /** @description What its senders are like. */
+        Webhooks: {
+            secrets: components["schemas"]["Field"][];
+            settings: components["schemas"]["Field"][];
+            /** @description The types that it can send. */
+            topics: string[];
+            /** @description Whether Patchbay can tell the provider of an inbox by itself. */
+            registers: boolean;
+            /** @description Whether what it sends is signed. */
+            signed: boolean;
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    watch_changes: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Go on after this one */
+                "Last-Event-ID"?: number | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["Change"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    list_connections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    create_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewConnection"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connection"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    get_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connection"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    delete_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    update_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConnectionPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connection"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    authorize_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Authorization"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    complete_authorization: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LandedOn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connection"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    check_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connection"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    list_connectors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectorList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    get_connector: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connector"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    list_events: {
+        parameters: {
+            query?: {
+                /** @description Those of this inbox. */
+                inbox?: string;
+                /** @description Those of this type. */
+                type?: string;
+                /** @description Those in which these words stand. */
+                q?: string;
+                /** @description Those received at or after this time. */
+                since?: string;
+                /** @description Those received before this time. */
+                until?: string;
+                /** @description At most so many: 1 to 1,000; 100 where it is left out. */
+                limit?: number;
+                /** @description Older than this one. */
+                before?: string;
+                /** @description Newer than this one. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    count_events: {
+        parameters: {
+            query?: {
+                /** @description Those of this inbox. */
+                inbox?: string;
+                /** @description Those of this type. */
+                type?: string;
+                /** @description Those in which these words stand. */
+                q?: string;
+                /** @description Those received at or after this time. */
+                since?: string;
+                /** @description Those received before this time. */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Count"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    get_event_rate: {
+        parameters: {
+            query?: {
+                /** @description The last so many minutes, 1 to 1,440; 60 where it is left out. */
+                minutes?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventRate"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    list_event_types: {
+        parameters: {
+            query?: {
+                /** @description Of this inbox alone. */
+                inbox?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventTypes"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    get_event: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Event"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    get_event_body: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    get_event_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventRequest"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    get_health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    update_host: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HostPatch"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    open_url: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpenRequest"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    list_inboxes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InboxList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    create_inbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewInbox"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Inbox"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    get_inbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Inbox"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    delete_inbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedInbox"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    update_inbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InboxPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Inbox"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    spend_login_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Login"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    create_login_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginCode"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    get_openapi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    list_records: {
+        parameters: {
+            query?: {
+                /** @description Those of this connection. */
+                connection?: string;
+                /** @description Those of this stream. */
+                stream?: string;
+                /** @description Those in which this text stands. */
+                q?: string;
+                /** @description At most so many: 1 to 1,000; 100 where it is left out. */
+                limit?: number;
+                /** @description Older than this one. */
+                before?: string;
+                /** @description Newer than this one. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    count_records: {
+        parameters: {
+            query?: {
+                /** @description Those of this connection. */
+                connection?: string;
+                /** @description Those of this stream. */
+                stream?: string;
+                /** @description Those in which this text stands. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Count"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    list_refusals: {
+        parameters: {
+            query?: {
+                /** @description Those of this inbox. */
+                inbox?: string;
+                /** @description At most so many: 1 to 1,000; 100 where it is left out. */
+                limit?: number;
+                /** @description Older than this one. */
+                before?: string;
+                /** @description Newer than this one. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RefusalList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    count_refusals: {
+        parameters: {
+            query?: {
+                /** @description Those at or after this time; all where it is left out. */
+                since?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Count"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    get_refusal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    get_sandbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sandbox"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    create_sandbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenedSandbox"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    delete_sandbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    update_sandbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SandboxPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sandbox"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    expire_sandbox_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    create_sandbox_orders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrdersRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeOrders"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    get_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    update_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SettingsPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    get_status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Status"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    list_sync_runs: {
+        parameters: {
+            query?: {
+                /** @description Those of this sync. */
+                sync?: string;
+                /** @description At most so many: 1 to 1,000; 100 where it is left out. */
+                limit?: number;
+                /** @description Older than this one. */
+                before?: string;
+                /** @description Newer than this one. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SyncRunList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    get_sync_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SyncRun"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    cancel_sync_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SyncRun"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    list_syncs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SyncList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    create_sync: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSync"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sync"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    get_sync: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sync"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    delete_sync: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    update_sync: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SyncPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sync"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    run_sync: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RunRequest"] | null;
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BegunRun"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    list_tunnel_kinds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TunnelKindList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    list_tunnels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TunnelList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    create_tunnel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTunnel"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tunnel"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    get_tunnel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tunnel"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    delete_tunnel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    probe_tunnel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tunnel"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    start_tunnel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tunnel"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    stop_tunnel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tunnel"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
 }
