@@ -36,7 +36,8 @@ export class Log<T extends { id: string }> {
   frozen = $state(false);
 
   #load: Load<T>;
-  #atTop = true;
+  /** The list stands at its top. */
+  atTop = true;
   /** The newest row that was seen, shown or waiting. */
   #newest: string | null = null;
   #busy = false;
@@ -103,7 +104,7 @@ export class Log<T extends { id: string }> {
     } else {
       this.waiting = all;
     }
-    if (this.#atTop && !this.frozen && !this.span.newer) await this.jump();
+    if (this.atTop && !this.frozen && !this.span.newer) await this.jump();
   }
 
   /** Shows what waits, and stands at the top. */
@@ -115,13 +116,13 @@ export class Log<T extends { id: string }> {
 
   /** The list has come to its top, or has left it. */
   async top(atTop: boolean) {
-    this.#atTop = atTop;
+    this.atTop = atTop;
     if (atTop && !this.frozen && this.waiting.length > 0 && !this.span.newer) await this.jump();
   }
 
   freeze(frozen: boolean) {
     this.frozen = frozen;
-    if (!frozen) void this.top(this.#atTop);
+    if (!frozen) void this.top(this.atTop);
   }
 
   /** The end of what is loaded is near. */

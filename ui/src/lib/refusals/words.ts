@@ -1,0 +1,26 @@
+// Why a request was refused, in the few words of a row.
+
+import type { Refusal } from "$lib/api/client";
+
+const REASONS: Record<Refusal["reason"], string> = {
+  unknown_path: "unknown address",
+  method: "wrong method",
+  too_large: "too large",
+  too_slow: "too slow",
+  unsigned: "not signed",
+  malformed: "malformed",
+  stale: "too old",
+  wrong_signature: "wrong signature",
+  no_secret: "no secret",
+  vault_locked: "vault locked",
+  overload: "overload",
+};
+
+export function reason(refusal: Pick<Refusal, "reason">): string {
+  return REASONS[refusal.reason];
+}
+
+/** Whether the sender did nothing wrong: we could not take it. */
+export function ours(refusal: Pick<Refusal, "reason">): boolean {
+  return ["no_secret", "vault_locked", "overload"].includes(refusal.reason);
+}
