@@ -364,10 +364,13 @@ mod tests {
     fn cloudflared_ignores_the_users_configuration_and_shows_nothing_to_the_network() {
         let arguments = find("cloudflared-quick").unwrap().arguments(&values(&[])).join(" ");
 
+        let null = if cfg!(windows) { "NUL" } else { "/dev/null" };
         assert_eq!(
             arguments,
-            "tunnel --no-autoupdate --config /dev/null --metrics 127.0.0.1:0 --grace-period 4s \
-             --url http://127.0.0.1:4711"
+            format!(
+                "tunnel --no-autoupdate --config {null} --metrics 127.0.0.1:0 --grace-period 4s \
+                 --url http://127.0.0.1:4711"
+            )
         );
     }
 

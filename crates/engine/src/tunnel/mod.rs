@@ -200,8 +200,10 @@ pub(crate) async fn resume(engine: Engine, serve: Arc<dyn ServeIngress>) {
         Ok(tunnels) => tunnels,
         Err(error) => return tracing::error!(%error, "no tunnel could be started"),
     };
-    for tunnel in tunnels.iter().filter(|tunnel| tunnel.tunnel.on) {
-        start(&engine, tunnel).await;
+    for tunnel in tunnels.into_iter().filter(|tunnel| tunnel.tunnel.on) {
+        let engine = engine.clone();
+        // A keychain that asks its user first must not hold up everything else.
+        tokio::spawn(async move { start(&engine, &tunnel).await });
     }
 }
 

@@ -43,7 +43,10 @@ impl Group {
 
     /// There is no polite way that a program without a window would hear: it ends at once.
     pub(super) async fn end(&mut self, _grace: Duration) -> io::Result<ExitStatus> {
-        self.job.start_kill()?;
+        if let Err(error) = self.job.start_kill() {
+            // It may have ended by itself just now.
+            return self.job.try_wait()?.ok_or(error);
+        }
         self.job.wait().await
     }
 }
