@@ -28,6 +28,7 @@ mod why;
 
 pub use management::{Addresses, management, openapi};
 pub use pages::policy;
+pub use routes::refusal_hint;
 pub use time::Time;
 
 use domain::secret::Secret;

@@ -9,6 +9,8 @@ use crate::vault::{self, Vault};
 
 /// The name of our folder in the platform's places for data and for configuration.
 pub const FOLDER: &str = "patchbay";
+/// The user's own connectors, in the data directory.
+pub const CONNECTORS: &str = "connectors";
 /// The variable that names another data directory.
 pub const DATA_DIR_VARIABLE: &str = "PATCHBAY_DATA_DIR";
 /// The variable that names another key file.
@@ -55,8 +57,8 @@ pub async fn open_vault(
     data_dir: &DataDir,
     key_file: &Path,
 ) -> Result<Vault, Error> {
-    let sealed_file = data_dir.path().join(SEALED_FILE);
     let installation = data_dir.installation()?;
+    let sealed_file = data_dir.path().join(SEALED_FILE);
     let sealed = || Vault::sealed_file(&sealed_file, key_file, &installation);
     // What holds secrets already goes before what could.
     let in_use = choice == VaultChoice::Any && sealed_file.exists() && key_file.exists();
@@ -68,6 +70,7 @@ pub async fn open_vault(
         // There is one, and it opens when its user unlocks it.
         Err(vault::Error::Locked) => Ok(Vault::unproved_keychain(&installation)),
         Err(_) if choice == VaultChoice::Any && key_file.exists() => Ok(sealed()?),
+        Err(vault::Error::Missing(why)) => Ok(Vault::missing(why)),
         Err(error) => Ok(Vault::missing(error.to_string())),
     }
 }

@@ -19,6 +19,7 @@ mod syncs;
 mod tunnels;
 
 pub(crate) use health::get_health;
+pub use refusals::refusal_hint;
 pub(crate) use sandbox::{MadeOrders, OrdersRequest, SandboxPatch, Shop};
 pub(crate) use status::{Disk, Reach, SandboxStatus, Startup, Status, VaultStatus};
 

@@ -80,7 +80,7 @@ impl From<Reason> for RefusalReason {
 }
 
 /// What to do about a refusal.
-fn hint(reason: Reason) -> &'static str {
+pub fn refusal_hint(reason: Reason) -> &'static str {
     match reason {
         Reason::UnknownPath => {
             "No inbox has this address. Compare it with the address that the sender was given; \
@@ -124,7 +124,7 @@ impl Refusal {
             path: refused.path,
             reason: refused.reason.into(),
             message: refused.message,
-            hint: hint(refused.reason),
+            hint: refusal_hint(refused.reason),
             headers: refused.headers,
             body_start: String::from_utf8_lossy(&refused.body_start).into_owned(),
             size_bytes: refused.size_bytes,

@@ -133,7 +133,7 @@ impl From<SyncStatus> for Sync {
             connector: status.connection.connection.connector,
             stream: stored.sync.stream,
             stream_title: status.stream_title,
-            schedule_text: in_words(stored.sync.schedule.as_ref()),
+            schedule_text: schedule_text(stored.sync.schedule.as_ref()),
             schedule: stored.sync.schedule.map(Schedule::from),
             state,
             why,
@@ -157,24 +157,8 @@ fn last_failure(runs: &[sync::SyncRun]) -> Option<String> {
     })
 }
 
-fn in_words(schedule: Option<&sync::Schedule>) -> String {
-    match schedule {
-        None => "by hand".to_owned(),
-        Some(sync::Schedule::Every { every }) => every_in_words(every),
-        Some(sync::Schedule::Cron { cron, zone }) => format!("{cron} in {zone}"),
-    }
-}
-
-fn every_in_words(every: &str) -> String {
-    let (number, unit) = every.split_at(every.len() - every.len().min(1));
-    let unit = match unit {
-        "s" => "second",
-        "m" => "minute",
-        "h" => "hour",
-        "d" => "day",
-        _ => return format!("every {every}"),
-    };
-    if number == "1" { format!("every {unit}") } else { format!("every {number} {unit}s") }
+fn schedule_text(schedule: Option<&sync::Schedule>) -> String {
+    schedule.map_or_else(|| "by hand".to_owned(), sync::Schedule::in_words)
 }
 
 /// Syncs, by connection and stream.
@@ -337,16 +321,6 @@ pub(crate) async fn run_sync(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_schedule_is_said_in_words() {
-        let check = |every: &str| in_words(Some(&sync::Schedule::Every { every: every.into() }));
-
-        assert_eq!(check("5m"), "every 5 minutes");
-        assert_eq!(check("1d"), "every day");
-        assert_eq!(check(""), "every ");
-        assert_eq!(in_words(None), "by hand");
-    }
 
     #[test]
     fn null_takes_the_schedule_away_and_nothing_leaves_it() {

@@ -1,0 +1,269 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+use engine::host::{DATA_DIR_VARIABLE, KEY_FILE_VARIABLE, VaultChoice};
+
+/// Receives webhooks, syncs APIs, and proves that nothing was missed; on your own machine.
+#[derive(Debug, Parser)]
+#[command(name = "patchbay", version, propagate_version = true)]
+pub(crate) struct Args {
+    /// Where Patchbay keeps everything; the platform's place where it is not given.
+    #[arg(long, global = true, env = DATA_DIR_VARIABLE, value_name = "D")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Print JSON, for programs.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run Patchbay: open its listeners and serve its pages.
+    Serve(ServeArgs),
+    /// Print an address that logs in to the pages, good once and for 5 minutes.
+    Login,
+    /// Where secrets are kept.
+    #[command(subcommand)]
+    Vault(VaultCommand),
+    /// List the connections.
+    Connections,
+    /// List the inboxes.
+    Inboxes,
+    /// The log of what arrived.
+    #[command(subcommand)]
+    Events(EventsCommand),
+    /// Streams that are kept up to date.
+    #[command(subcommand)]
+    Syncs(SyncsCommand),
+    /// List the tunnels.
+    Tunnels,
+    /// What can be connected.
+    #[command(subcommand)]
+    Connectors(ConnectorsCommand),
+    /// Check the signature of a request, and say what is wrong with it.
+    Verify(VerifyArgs),
+    /// Look for what is wrong with this installation.
+    Doctor(KeyFileArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeArgs {
+    /// Where the pages and the API listen: loopback only; port 0 picks a free one.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:4700", value_parser = loopback)]
+    pub(crate) api: SocketAddr,
+    /// Where webhooks come in; port 0 picks a free one.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:4701")]
+    pub(crate) ingress: SocketAddr,
+    /// Where secrets are kept; the keychain where there is one, if it is not given.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) vault: Option<VaultKind>,
+    #[command(flatten)]
+    pub(crate) key_file: KeyFileArgs,
+    /// Run the sandbox shop, too.
+    #[arg(long)]
+    pub(crate) sandbox: bool,
+    /// What is logged: `info`, `debug`, `engine=debug,info`.
+    #[arg(long, value_name = "FILTER", default_value = "info", value_parser = filter)]
+    pub(crate) log: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct KeyFileArgs {
+    /// The key of the sealed file; one in the configuration directory where it is not given.
+    #[arg(long, env = KEY_FILE_VARIABLE, value_name = "F")]
+    pub(crate) vault_key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum VaultKind {
+    /// The keychain of the operating system.
+    Keychain,
+    /// A file sealed with a key file.
+    File,
+}
+
+impl From<VaultKind> for VaultChoice {
+    fn from(kind: VaultKind) -> Self {
+        match kind {
+            VaultKind::Keychain => Self::Keychain,
+            VaultKind::File => Self::File,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VaultCommand {
+    /// Make a key file, for a machine without a keychain.
+    Init(KeyFileArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventsCommand {
+    /// List events, newest first.
+    List {
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// At most so many: 1 to 1,000.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+        /// Older than this one.
+        #[arg(long, value_name = "ID", conflicts_with = "after")]
+        before: Option<String>,
+        /// Newer than this one.
+        #[arg(long, value_name = "ID")]
+        after: Option<String>,
+    },
+    /// Print events as they arrive, until it is interrupted.
+    Tail {
+        #[command(flatten)]
+        which: WhichArgs,
+        /// First print so many that are there already.
+        #[arg(short = 'n', long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(0..=1000))]
+        lines: u16,
+        /// Go on after this one instead.
+        #[arg(long, value_name = "ID", conflicts_with = "lines")]
+        after: Option<String>,
+    },
+    /// Show one event.
+    #[command(group(ArgGroup::new("part").args(["body", "request"])))]
+    Show {
+        /// Which one.
+        id: String,
+        /// Print its body instead, byte for byte.
+        #[arg(long)]
+        body: bool,
+        /// Print its request instead, as `patchbay verify --request` takes it.
+        #[arg(long)]
+        request: bool,
+    },
+    /// Count events.
+    Count {
+        #[command(flatten)]
+        filter: FilterArgs,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct WhichArgs {
+    /// Those of this inbox: its id or its name.
+    #[arg(long)]
+    pub(crate) inbox: Option<String>,
+    /// Those of this type.
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) r#type: Option<String>,
+    /// Those in which these words stand.
+    #[arg(short, long, value_name = "WORDS")]
+    pub(crate) query: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FilterArgs {
+    #[command(flatten)]
+    pub(crate) which: WhichArgs,
+    /// Those received at or after this time: 2026-05-12T14:05:22Z.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<jiff::Timestamp>,
+    /// Those received before this time.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<jiff::Timestamp>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SyncsCommand {
+    /// List the syncs.
+    List,
+    /// Run one now.
+    Run {
+        /// Its id, or its stream where only one sync has it.
+        id: String,
+        /// Read everything again, rather than what changed.
+        #[arg(long)]
+        full: bool,
+        /// Wait until it has ended, and show how it is getting on.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Print what the syncs do, until it is interrupted.
+    Watch,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConnectorsCommand {
+    /// List what can be connected.
+    List,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct VerifyArgs {
+    /// The connector whose rule is used: its id, or a folder with a connector.yaml.
+    #[arg(long, value_name = "ID|DIR")]
+    pub(crate) connector: String,
+    /// Which of its rules, by name; the only one where it is not given.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) scheme: Option<String>,
+    /// A JSON file with `secrets` and `settings`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) with: PathBuf,
+    /// A JSON file with the request, as *Export request* makes it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) request: PathBuf,
+    /// When it arrived: Unix seconds or RFC 3339; now where it is not given.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) at: Option<jiff::Timestamp>,
+}
+
+/// An address of this computer alone: anybody else needs TLS and a password first.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| "write an address and a port, such as 127.0.0.1:4700".to_owned())?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("only loopback addresses are allowed, such as 127.0.0.1:4700".to_owned())
+    }
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    let parsed = tracing_subscriber::EnvFilter::try_new(text);
+    parsed.map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn moment(text: &str) -> Result<jiff::Timestamp, String> {
+    let unix = text.parse().ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    unix.or_else(|| text.parse().ok())
+        .ok_or_else(|| "write Unix seconds, or a time such as 2026-05-12T14:05:22Z".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Args as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn the_api_listens_on_loopback_only() {
+        for good in ["127.0.0.1:0", "127.8.8.8:4700", "[::1]:4700"] {
+            assert!(loopback(good).is_ok(), "{good}");
+        }
+        for bad in ["0.0.0.0:4700", "192.168.1.2:4700", "[::]:4700", "127.0.0.1", "localhost"] {
+            assert!(loopback(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_seconds_or_text() {
+        let at = "2023-11-14T22:13:20Z".parse().unwrap();
+
+        assert_eq!(moment("1700000000"), Ok(at));
+        assert_eq!(moment("2023-11-14T23:13:20+01:00"), Ok(at));
+        assert!(moment("yesterday").is_err());
+    }
+}

@@ -1,0 +1,70 @@
+//! Lists that need no more than a table.
+
+use serde_json::Value;
+
+use super::Format;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::{cell, count, say_json, table};
+
+/// A column: its head, and what stands in it.
+pub(super) type Column = (&'static str, fn(&Value) -> String);
+
+/// Shows a list of the API.
+pub(super) fn show(list: &Value, noun: &str, columns: &[Column], nothing: &str, format: Format) {
+    if format == Format::Json {
+        say_json(list);
+        return;
+    }
+    let head: Vec<_> = columns.iter().map(|(head, _)| *head).collect();
+    let items = list[noun].as_array().map(Vec::as_slice).unwrap_or_default();
+    let rows: Vec<Vec<_>> =
+        items.iter().map(|item| columns.iter().map(|(_, show)| show(item)).collect()).collect();
+    table(&head, &rows, nothing);
+}
+
+pub(crate) async fn connections(client: &Client, format: Format) -> Result<(), Failure> {
+    let list = client.get("/api/connections", &[]).await?;
+    let columns: [Column; 6] = [
+        ("ID", |it| cell(&it["id"])),
+        ("NAME", |it| cell(&it["name"])),
+        ("CONNECTOR", |it| cell(&it["connector"])),
+        ("STATE", |it| cell(&it["state"])),
+        ("ACCOUNT", |it| cell(&it["account"])),
+        ("WHY", |it| cell(&it["why"])),
+    ];
+    show(&list, "connections", &columns, "There are no connections.", format);
+    Ok(())
+}
+
+pub(crate) async fn inboxes(client: &Client, format: Format) -> Result<(), Failure> {
+    let list = client.get("/api/inboxes", &[]).await?;
+    let columns: [Column; 6] = [
+        ("ID", |it| cell(&it["id"])),
+        ("NAME", |it| cell(&it["name"])),
+        ("CONNECTOR", |it| cell(&it["connector"])),
+        ("EVENTS", |it| count(&it["events"])),
+        ("LAST HEARD", |it| cell(&it["heard_at"])),
+        // Whole, since it is there to be copied.
+        ("ADDRESS", |it| {
+            let address = it["public_url"].as_str().or_else(|| it["local_url"].as_str());
+            crate::output::visible(address.unwrap_or_default())
+        }),
+    ];
+    show(&list, "inboxes", &columns, "There are no inboxes.", format);
+    Ok(())
+}
+
+pub(crate) async fn tunnels(client: &Client, format: Format) -> Result<(), Failure> {
+    let list = client.get("/api/tunnels", &[]).await?;
+    let columns: [Column; 6] = [
+        ("ID", |it| cell(&it["id"])),
+        ("NAME", |it| cell(&it["name"])),
+        ("KIND", |it| cell(&it["kind"])),
+        ("STATE", |it| cell(&it["state"])),
+        ("PUBLIC ADDRESS", |it| cell(&it["public_url"])),
+        ("WHY", |it| cell(&it["why"])),
+    ];
+    show(&list, "tunnels", &columns, "There are no tunnels.", format);
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! The commands, a file per noun.
+
+mod connectors;
+mod doctor;
+mod events;
+mod lists;
+mod login;
+mod syncs;
+mod vault;
+mod verify;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::args::{Args, Command};
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::{places, serve};
+
+/// How a command shows what it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Does what the command line says.
+pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
+    let format = if args.json { Format::Json } else { Format::Text };
+    // These two need no data directory.
+    let command = match args.command {
+        Command::Vault(command) => return vault::run(command, format),
+        command => command,
+    };
+    let data_dir = places::data_dir(args.data_dir)?;
+    match command {
+        Command::Serve(args) => serve::run(args, &data_dir, format),
+        Command::Connectors(command) => connectors::run(&command, &data_dir, format),
+        Command::Verify(args) => verify::run(&args, &data_dir, format),
+        command => runtime()?.block_on(with_runtime(command, &data_dir, format)),
+    }
+}
+
+async fn with_runtime(
+    command: Command,
+    data_dir: &Path,
+    format: Format,
+) -> Result<ExitCode, Failure> {
+    if let Command::Doctor(args) = command {
+        return doctor::run(args, data_dir, format).await;
+    }
+    let client = Client::connect(data_dir).await?;
+    match command {
+        Command::Login => login::run(&client, format).await?,
+        Command::Connections => lists::connections(&client, format).await?,
+        Command::Inboxes => lists::inboxes(&client, format).await?,
+        Command::Tunnels => lists::tunnels(&client, format).await?,
+        Command::Events(command) => events::run(command, client, data_dir, format).await?,
+        Command::Syncs(command) => return syncs::run(command, client, data_dir, format).await,
+        Command::Serve(_)
+        | Command::Vault(_)
+        | Command::Connectors(_)
+        | Command::Verify(_)
+        | Command::Doctor(_) => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}

@@ -1,0 +1,249 @@
+//! A signature debugger: is this request what that sender would send, and if not, where not.
+//!
+//! It works on files alone, with the same code that receives webhooks. Its output is fixed:
+//! `{"verdict": "valid"}` and exit 0, or `{"verdict": "refused", "code", "message", "hint"}` and
+//! exit 1.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::connector::{self, Connector, Webhooks};
+use domain::event::Proof;
+use domain::refusal::Reason;
+use domain::secret::{Secret, Secrets};
+use domain::signature::{self, Request};
+use engine::connector::Connectors;
+use engine::host::CONNECTORS;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::Format;
+use crate::args::VerifyArgs;
+use crate::failure::Failure;
+use crate::output::{say, say_json};
+
+/// What `--with` holds. Certificates and trust anchors may stand there, too: they are for rules
+/// that no connector of this version has.
+#[derive(Deserialize)]
+struct With {
+    #[serde(default)]
+    secrets: BTreeMap<String, OneOrSeveral>,
+    #[serde(default)]
+    settings: BTreeMap<String, Value>,
+}
+
+/// A secret's value, or several: the newest first.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrSeveral {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl With {
+    fn secrets(self) -> Secrets {
+        let mut secrets = Secrets::new();
+        for (name, value) in self.secrets {
+            let values = match value {
+                OneOrSeveral::One(value) => vec![value],
+                OneOrSeveral::Several(values) => values,
+            };
+            for value in values {
+                secrets.add(name.clone(), Secret::new(value));
+            }
+        }
+        secrets
+    }
+}
+
+/// What `--request` holds.
+#[derive(Deserialize)]
+struct Exported {
+    method: String,
+    url: String,
+    headers: Vec<(String, String)>,
+    body: Option<String>,
+    body_base64: Option<String>,
+}
+
+impl Exported {
+    fn body(&self) -> Result<Vec<u8>, Failure> {
+        match (&self.body, &self.body_base64) {
+            (Some(text), None) => Ok(text.clone().into_bytes()),
+            (None, Some(text)) => STANDARD.decode(text).map_err(|error| {
+                Failure::new("request_file", format!("`body_base64` cannot be read: {error}"))
+            }),
+            (None, None) => Ok(Vec::new()),
+            (Some(_), Some(_)) => {
+                Err(Failure::new("request_file", "`body` and `body_base64` exclude each other"))
+            }
+        }
+    }
+}
+
+pub(crate) fn run(args: &VerifyArgs, data_dir: &Path, format: Format) -> Result<ExitCode, Failure> {
+    let connector = find(&args.connector, data_dir)?;
+    let webhooks = connector.webhooks.as_ref().ok_or_else(|| {
+        Failure::new("no_webhooks", format!("{} receives no webhooks", connector.name))
+    })?;
+    check_scheme(webhooks, args.scheme.as_deref())?;
+    let mut with: With = read(&args.with, "with_file")?;
+    let exported: Exported = read(&args.request, "request_file")?;
+    let settings = std::mem::take(&mut with.settings);
+    let at = args.at.unwrap_or_else(jiff::Timestamp::now);
+    let verdict = verdict(webhooks, &exported, &settings, &with.secrets(), at)?;
+
+    Ok(match verdict {
+        Ok(proof) => {
+            valid(proof, format);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            refused(&error, format);
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn verdict(
+    webhooks: &Webhooks,
+    exported: &Exported,
+    settings: &BTreeMap<String, Value>,
+    secrets: &Secrets,
+    at: jiff::Timestamp,
+) -> Result<Result<Proof, signature::Error>, Failure> {
+    let headers: Vec<_> = exported
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.as_bytes()))
+        .collect();
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let body = exported.body()?;
+    let method = exported.method.to_ascii_uppercase();
+    let request = Request {
+        method: &method,
+        // The address that the sender was told goes before the one on which the request came.
+        url: settings.get("public_url").and_then(Value::as_str).unwrap_or(&exported.url),
+        headers: &headers,
+        body: &body,
+    };
+    Ok(signature::verify(&webhooks.verify, &request, secrets, at).map(|verified| verified.proof))
+}
+
+/// A connector by its id, or in a folder.
+fn find(named: &str, data_dir: &Path) -> Result<Arc<Connector>, Failure> {
+    let folder = PathBuf::from(named);
+    if folder.join("connector.yaml").is_file() {
+        return load(&folder).map(Arc::new);
+    }
+    let connectors = Connectors::open(data_dir.join(CONNECTORS));
+    match connectors.listed(named).map(|listed| listed.connector) {
+        Some(Ok(connector)) => Ok(connector),
+        Some(Err(broken)) => Err(Failure::new("broken_connector", broken.message)),
+        None => Err(Failure::new("unknown_connector", format!("there is no connector `{named}`"))
+            .hint(
+                "`patchbay connectors list` lists them; a folder with a connector.yaml works, too.",
+            )),
+    }
+}
+
+fn load(folder: &Path) -> Result<Connector, Failure> {
+    let path = folder.join("connector.yaml");
+    let text = std::fs::read_to_string(&path)?;
+    let beside = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+    connector::load(&path.display().to_string(), &text, &beside)
+        .map_err(|error| Failure::new("broken_connector", error.to_string()))
+}
+
+fn check_scheme(webhooks: &Webhooks, scheme: Option<&str>) -> Result<(), Failure> {
+    let name = webhooks.verify.name();
+    match scheme {
+        Some(asked) if asked != name => Err(Failure::new(
+            "unknown_scheme",
+            format!("this connector has no rule `{asked}`; it has `{name}`"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path, code: &str) -> Result<T, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::new(code, format!("{} cannot be read: {error}", path.display()))
+    })?;
+    serde_json::from_str(&text).map_err(|error| {
+        // The error says what stands at the place, which could be a secret.
+        let place = format!("line {}, column {}", error.line(), error.column());
+        let what = match error.classify() {
+            serde_json::error::Category::Data => "does not hold what it should",
+            _ => "is no JSON",
+        };
+        Failure::new(code, format!("{} {what}: {place}", path.display()))
+    })
+}
+
+fn valid(proof: Proof, format: Format) {
+    match (format, proof) {
+        (Format::Json, _) | (Format::Text, Proof::Verified) => {
+            say_json(&json!({ "verdict": "valid" }));
+        }
+        (Format::Text, _) => {
+            say_json(&json!({ "verdict": "valid" }));
+            crate::output::complain("This connector asks for no signature.");
+        }
+    }
+}
+
+fn refused(error: &signature::Error, format: Format) {
+    let reason = error.reason();
+    let code = serde_json::to_value(reason).unwrap_or(Value::Null);
+    let verdict = json!({
+        "verdict": "refused",
+        "code": code,
+        "message": error.to_string(),
+        "hint": hint(error, reason),
+    });
+    match format {
+        Format::Json => say_json(&verdict),
+        Format::Text => say(&format!("{verdict:#}")),
+    }
+}
+
+fn hint(error: &signature::Error, reason: Reason) -> &'static str {
+    match error {
+        signature::Error::BadSecret(_) => {
+            "Copy the whole secret from the sender's page, with what stands before it."
+        }
+        _ => api::refusal_hint(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exported(body: Option<&str>, body_base64: Option<&str>) -> Result<Vec<u8>, Failure> {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        Exported {
+            method: "POST".into(),
+            url: "https://a.example/in/x".into(),
+            headers: Vec::new(),
+            body: own(body),
+            body_base64: own(body_base64),
+        }
+        .body()
+    }
+
+    #[test]
+    fn a_body_is_text_or_base64() {
+        assert_eq!(exported(Some("é"), None).unwrap(), "é".as_bytes());
+        assert_eq!(exported(None, Some("/wA=")).unwrap(), [255, 0]);
+        assert_eq!(exported(None, None).unwrap(), b"");
+        assert!(exported(Some(""), Some("")).is_err());
+        assert!(exported(None, Some("!")).is_err());
+    }
+}

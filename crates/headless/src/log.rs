@@ -1,0 +1,78 @@
+//! The log: `D/logs/patchbay.YYYY-MM-DD.log`, seven days of it, and standard error.
+//!
+//! Nothing of ours logs bodies, query strings or header values. Text of others that gets into a
+//! message all the same loses its control characters here, last.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::prelude::*;
+
+use crate::failure::Failure;
+
+const KEPT: usize = 7;
+
+/// Starts the log. `filter` is what the user asked for.
+pub(crate) fn start(data_dir: &Path, filter: &str) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|error| Failure::new("log_filter", format!("--log cannot be read: {error}")))?;
+    let file = RollingFileAppender::builder()
+        .rotation(Rotation::DAILY)
+        .filename_prefix("patchbay")
+        .filename_suffix("log")
+        .max_log_files(KEPT)
+        .build(data_dir.join("logs"))
+        .map_err(|error| Failure::new("unusable", format!("the log cannot be written: {error}")))?;
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(fmt::layer().with_ansi(false).with_writer(Plain(file)))
+        .with(fmt::layer().with_ansi(false).with_writer(Plain(io::stderr)))
+        .try_init()
+        .map_err(|error| Failure::new("log", error.to_string()))
+}
+
+/// A writer without control characters other than the end of a line.
+struct Plain<M>(M);
+
+impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for Plain<M> {
+    type Writer = Plain<M::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Plain(self.0.make_writer())
+    }
+}
+
+impl<W: Write> Write for Plain<W> {
+    /// The subscriber writes an event at once, so no character is cut in two.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let is_foreign = |letter: char| letter != '\n' && letter.is_control();
+        if text.contains(is_foreign) {
+            self.0.write_all(text.replace(is_foreign, "").as_bytes())?;
+        } else {
+            self.0.write_all(bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_do_not_reach_the_log() {
+        let mut log = Plain(Vec::new());
+
+        log.write_all("a\u{1b}[2J\u{9b}b\r\n".as_bytes()).unwrap();
+
+        assert_eq!(log.0, b"a[2Jb\n");
+    }
+}
