@@ -109,7 +109,7 @@ impl Plan {
             proving: None,
         };
 
-        let end = run.to_its_end(self.launch.as_ref(), &mut serving, &stop).await;
+        let end = run.until_its_end(self.launch.as_ref(), &mut serving, &stop).await;
         drop(run.proving.take());
         closing.cancel();
         if timeout(LAST_REQUESTS, &mut serving).await.is_err() {
@@ -137,7 +137,7 @@ struct Run {
 }
 
 impl Run {
-    async fn to_its_end(
+    async fn until_its_end(
         &mut self,
         launch: Option<&Launch>,
         serving: &mut JoinHandle<()>,
