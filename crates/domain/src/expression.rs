@@ -8,12 +8,14 @@
 //! out is capped in number and size. Memory within one run is not: whoever runs expressions of a
 //! stranger does so on a thread with a deadline.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
 use jaq_core::load::{Arena, File, Loader, lex, parse};
 use jaq_core::native::{Fun, bome, v};
+use jaq_core::path::Part;
 use jaq_core::{Ctx, DataT, Lut, Native, Vars, data::HasLut};
 use jaq_json::Val;
 use jiff::Timestamp;
@@ -25,7 +27,11 @@ use crate::json::Json;
 pub const MAX_OUTPUTS: usize = 100_000;
 
 /// How long the text of an expression may be, in bytes.
-pub const MAX_LENGTH: usize = 16 * 1024;
+pub const MAX_LENGTH: usize = 4 * 1024;
+
+/// How deep an expression may be nested, as [`depth`] counts. Parsing, compiling and running all
+/// recurse as deep as that; twice as much still fits into the 2 MiB of a thread, unoptimised.
+const MAX_DEPTH: usize = 120;
 
 /// The highest number that `range` counts to.
 const MAX_RANGE: isize = 10_000;
@@ -121,16 +127,22 @@ impl Expression {
         if text.len() > MAX_LENGTH {
             return Err(error(format!("it is longer than {MAX_LENGTH} bytes")));
         }
-        if let Some(term) = parsed(text) {
-            check_term(&term).map_err(error)?;
+        if depth(text).map_err(error)? > MAX_DEPTH {
+            return Err(error("it is nested too deep".into()));
         }
+        // What cannot be parsed needs nothing, and is described by the loader.
+        let term = jaq_core::load::parse(text, |parser| parser.term()).unwrap_or_default();
+        check(&term).map_err(error)?;
+        let names = needed(&term);
+        let definitions =
+            DEFINITIONS.iter().filter(|definition| names.contains(definition.name)).cloned();
 
         let arena = Arena::default();
-        let modules = Loader::new(definitions())
+        let modules = Loader::new(definitions)
             .load(&arena, File { code: text, path: () })
             .map_err(|errors| error(describe_load(&errors)))?;
         let filter = jaq_core::Compiler::default()
-            .with_funs(natives())
+            .with_funs(natives(&names))
             .compile(modules)
             .map_err(|errors| error(describe_compile(&errors)))?;
         Ok(Self { text: text.into(), path: plain_path(text), filter: Arc::new(filter) })
@@ -211,16 +223,40 @@ fn plain_path(text: &str) -> Option<Arc<[Box<str>]>> {
     names.split('.').map(|name| is_name(name).then(|| name.into())).collect()
 }
 
-/// The standard library without what is left out.
-fn definitions() -> impl Iterator<Item = Def<&'static str>> {
+/// The standard library without what is left out, parsed once.
+static DEFINITIONS: LazyLock<Vec<Def<&'static str>>> = LazyLock::new(|| {
     jaq_core::defs()
         .chain(jaq_std::defs())
         .chain(jaq_json::defs())
         .filter(|definition| !LEFT_OUT.contains(&definition.name))
+        .collect()
+});
+
+/// The names that `term` calls, and those that the definitions of these names call.
+///
+/// A compiled expression holds all that it was compiled with: with the whole library each of a
+/// thousand small paths would be as large as the library.
+fn needed<'t>(term: &'t Term<&'t str>) -> HashSet<&'t str> {
+    let mut names = HashSet::new();
+    let mut waiting: Vec<&Term<&str>> = vec![term];
+    while let Some(term) = waiting.pop() {
+        let mut called = Vec::new();
+        walk(term, &mut |term| match term {
+            Term::Call(name, _) | Term::Str(Some(name), _) => called.push(*name),
+            _ => {}
+        });
+        for name in called {
+            if names.insert(name) {
+                let meant = DEFINITIONS.iter().filter(|definition| definition.name == name);
+                waiting.extend(meant.map(|definition| &definition.body));
+            }
+        }
+    }
+    names
 }
 
-/// The listed native functions, with three of our own.
-fn natives() -> impl Iterator<Item = Fun<Run>> {
+/// The listed native functions of these names, with three of our own.
+fn natives(names: &HashSet<&str>) -> impl Iterator<Item = Fun<Run>> {
     let ours: [(&'static str, usize, jaq_core::RunPtr<Run>); 3] = [
         ("now", 0, |cv| bome(Ok(seconds(cv.0.data().now)))),
         ("fromjson", 0, |cv| bome(from_json(&cv.1))),
@@ -229,15 +265,14 @@ fn natives() -> impl Iterator<Item = Fun<Run>> {
             range(&from, &to, &by)
         }),
     ];
-    let replaced = ours.map(|(name, arity, _)| (name, arity));
     let ours = ours.map(|(name, arity, run)| (name, v(arity), Native::<Run>::new(run)));
+    // None of ours is among the listed ones, so that the library's own are left out.
     jaq_core::funs()
         .chain(jaq_std::funs())
         .chain(jaq_json::funs())
-        .filter(move |(name, args, _)| {
-            NATIVES.contains(name) && !replaced.contains(&(*name, args.len()))
-        })
+        .filter(|(name, ..)| NATIVES.contains(name))
         .chain(ours)
+        .filter(|(name, ..)| names.contains(name))
 }
 
 /// Native functions that an expression, or a definition of the standard library, may call.
@@ -347,14 +382,13 @@ fn range<'a>(from: &Val, to: &Val, by: &Val) -> jaq_core::ValXs<'a, Val> {
     let (Some(from), Some(to), Some(by)) = (int(from), int(to), int(by)) else {
         return fail("`range` takes whole numbers");
     };
-    let steps = match by {
-        0 => return fail("`range` needs a step"),
-        _ => (to.saturating_sub(from) / by).saturating_add(1),
-    };
-    if steps > MAX_RANGE {
-        return fail("`range` is longer than 10000");
+    if by == 0 {
+        return fail("`range` needs a step");
     }
     let within = move |at: &isize| if by > 0 { *at < to } else { *at > to };
+    if within(&by.saturating_mul(MAX_RANGE).saturating_add(from)) {
+        return fail("`range` is longer than 10000");
+    }
     Box::new(
         std::iter::successors(Some(from), move |at| at.checked_add(by))
             .take_while(within)
@@ -362,78 +396,159 @@ fn range<'a>(from: &Val, to: &Val, by: &Val) -> jaq_core::ValXs<'a, Val> {
     )
 }
 
-/// Parses for [`check_term`]; what cannot be parsed is described by the loader.
-fn parsed(text: &str) -> Option<Term<&str>> {
-    jaq_core::load::parse(text, |parser| parser.term())
+/// Refuses what need not end or might use up the stack.
+fn check(term: &Term<&str>) -> Result<(), String> {
+    let mut found = Ok(());
+    walk(term, &mut |term| match term {
+        Term::Def(..) => found = Err("`def` is not available".into()),
+        Term::Call(name, args) if ENDLESS.contains(&(name, args.len())) => {
+            found = Err(format!("`{name}` is not available, since it need not end"));
+        }
+        _ => {}
+    });
+    found
 }
 
-/// Refuses what need not end or might use up the stack.
-fn check_term(term: &Term<&str>) -> Result<(), String> {
+/// Calls `visit` with a term and all that is in it.
+fn walk<'t, 's>(term: &'t Term<&'s str>, visit: &mut impl FnMut(&'t Term<&'s str>)) {
+    visit(term);
     match term {
-        Term::Def(..) => Err("`def` is not available".into()),
-        Term::Call(name, args) => {
-            if ENDLESS.contains(&(name, args.len())) {
-                return Err(format!("`{name}` is not available, since it need not end"));
-            }
-            args.iter().try_for_each(check_term)
-        }
-        Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) | Term::Var(_) => Ok(()),
-        Term::Str(_, parts) => parts.iter().try_for_each(|part| match part {
-            lex::StrPart::Term(term) => check_term(term),
-            lex::StrPart::Str(_) | lex::StrPart::Char(_) => Ok(()),
+        Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) | Term::Var(_) => {}
+        Term::Str(_, parts) => parts.iter().for_each(|part| match part {
+            lex::StrPart::Term(term) => walk(term, visit),
+            lex::StrPart::Str(_) | lex::StrPart::Char(_) => {}
         }),
-        Term::Arr(inner) => inner.as_deref().map_or(Ok(()), check_term),
-        Term::Obj(members) => members.iter().try_for_each(|(key, value)| {
-            check_term(key)?;
-            value.as_ref().map_or(Ok(()), check_term)
+        Term::Arr(inner) => inner.iter().for_each(|inner| walk(inner, visit)),
+        Term::Obj(members) => members.iter().for_each(|(key, value)| {
+            walk(key, visit);
+            value.iter().for_each(|value| walk(value, visit));
         }),
-        Term::Neg(inner) | Term::Label(_, inner) => check_term(inner),
+        Term::Neg(inner) | Term::Label(_, inner) => walk(inner, visit),
         Term::BinOp(left, op, right) => {
             if let BinaryOp::Pipe(Some(pattern)) = op {
-                check_pattern(pattern)?;
+                walk_pattern(pattern, visit);
             }
-            check_term(left)?;
-            check_term(right)
+            walk(left, visit);
+            walk(right, visit);
         }
         Term::Fold(_, input, pattern, args) => {
-            check_term(input)?;
-            check_pattern(pattern)?;
-            args.iter().try_for_each(check_term)
+            walk(input, visit);
+            walk_pattern(pattern, visit);
+            args.iter().for_each(|arg| walk(arg, visit));
         }
         Term::TryCatch(body, catch) => {
-            check_term(body)?;
-            catch.as_deref().map_or(Ok(()), check_term)
+            walk(body, visit);
+            catch.iter().for_each(|catch| walk(catch, visit));
         }
         Term::IfThenElse(branches, otherwise) => {
-            branches.iter().try_for_each(|(condition, body)| {
-                check_term(condition)?;
-                check_term(body)
-            })?;
-            otherwise.as_deref().map_or(Ok(()), check_term)
+            for (condition, body) in branches {
+                walk(condition, visit);
+                walk(body, visit);
+            }
+            otherwise.iter().for_each(|otherwise| walk(otherwise, visit));
         }
+        Term::Def(definitions, body) => {
+            definitions.iter().for_each(|definition| walk(&definition.body, visit));
+            walk(body, visit);
+        }
+        Term::Call(_, args) => args.iter().for_each(|arg| walk(arg, visit)),
         Term::Path(head, path) => {
-            check_term(head)?;
-            path.0.iter().try_for_each(|(part, _)| check_part(part))
+            walk(head, visit);
+            path.0.iter().for_each(|(part, _)| match part {
+                Part::Index(index) => walk(index, visit),
+                Part::Range(from, to) => from.iter().chain(to).for_each(|end| walk(end, visit)),
+            });
         }
     }
 }
 
-fn check_pattern(pattern: &Pattern<&str>) -> Result<(), String> {
+fn walk_pattern<'t, 's>(pattern: &'t Pattern<&'s str>, visit: &mut impl FnMut(&'t Term<&'s str>)) {
     match pattern {
-        Pattern::Var(_) => Ok(()),
-        Pattern::Arr(items) => items.iter().try_for_each(check_pattern),
-        Pattern::Obj(members) => members.iter().try_for_each(|(key, value)| {
-            check_term(key)?;
-            check_pattern(value)
+        Pattern::Var(_) => {}
+        Pattern::Arr(items) => items.iter().for_each(|item| walk_pattern(item, visit)),
+        Pattern::Obj(members) => members.iter().for_each(|(key, value)| {
+            walk(key, visit);
+            walk_pattern(value, visit);
         }),
     }
 }
 
-fn check_part(part: &jaq_core::path::Part<Term<&str>>) -> Result<(), String> {
-    match part {
-        jaq_core::path::Part::Index(index) => check_term(index),
-        jaq_core::path::Part::Range(from, to) => from.iter().chain(to).try_for_each(check_term),
+/// How deep `text` is nested at most, found without recursion: each open bracket counts twice, and
+/// so does each operator and word before it that may hold all that follows, as in `- - 1` and
+/// `a | b | c`. What is found is never less than what jq makes of it.
+fn depth(text: &str) -> Result<usize, String> {
+    /// An open bracket, the quote of a text, or (at the bottom) the whole.
+    struct Open {
+        bracket: char,
+        chain: usize,
     }
+    let mut open = vec![Open { bracket: ' ', chain: 0 }];
+    let (mut depth, mut deepest) = (0usize, 0usize);
+    let mut letters = text.char_indices().peekable();
+    while let Some((at, letter)) = letters.next() {
+        let Some(inner) = open.last_mut() else { break };
+        if inner.bracket == '"' {
+            match letter {
+                '"' => {
+                    open.pop();
+                }
+                // Whatever is escaped is passed over here, too.
+                '\\' if letters.next().is_some_and(|(_, next)| next == '(') => {
+                    open.push(Open { bracket: '(', chain: 0 });
+                    depth += 2;
+                }
+                _ => {}
+            }
+            deepest = deepest.max(depth);
+            continue;
+        }
+        match letter {
+            '#' => return Err("comments are not available".into()),
+            '"' => open.push(Open { bracket: '"', chain: 0 }),
+            '(' | '[' | '{' => {
+                open.push(Open { bracket: letter, chain: 0 });
+                depth += 2;
+            }
+            ')' | ']' | '}' => {
+                // With brackets that do not match, jq would see other texts than we do.
+                if !matches!((inner.bracket, letter), ('(', ')') | ('[', ']') | ('{', '}')) {
+                    return Err(format!("there is nothing that `{letter}` closes"));
+                }
+                depth -= 2 + inner.chain;
+                open.pop();
+            }
+            // What follows is beside what was before, not in it.
+            ';' => depth -= std::mem::take(&mut inner.chain),
+            ',' if inner.bracket == '{' => depth -= std::mem::take(&mut inner.chain),
+            '-' | '+' | '*' | '/' | '%' | '|' | '=' | '<' | '>' | ',' => {
+                inner.chain += 1;
+                depth += 1;
+            }
+            _ if letter.is_ascii_lowercase() => {
+                let end = text[at..].find(|letter: char| !in_word(letter));
+                let word = &text[at..end.map_or(text.len(), |end| at + end)];
+                let weight = match word {
+                    "if" => 2,
+                    _ => usize::from(PREFIXES.contains(&word)),
+                };
+                inner.chain += weight;
+                depth += weight;
+                while letters.next_if(|(_, letter)| in_word(*letter)).is_some() {}
+            }
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    Ok(deepest)
+}
+
+/// Words, beside `if`, after which everything may be inside of what they begin.
+const PREFIXES: &[&str] = &[
+    "then", "elif", "else", "try", "catch", "reduce", "foreach", "as", "label", "and", "or", "def",
+];
+
+fn in_word(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '_'
 }
 
 fn describe_load(errors: &jaq_core::load::Errors<&str, ()>) -> String {
@@ -441,14 +556,11 @@ fn describe_load(errors: &jaq_core::load::Errors<&str, ()>) -> String {
     let first = errors.first().map(|(_, error)| error);
     match first {
         Some(Error::Lex(errors)) => errors.first().map_or_else(String::new, |(expected, at)| {
-            format!("expected {} at `{}`", lex_word(expected), start_of(at))
+            format!("expected {} {}", lex_word(expected), place(at))
         }),
-        Some(Error::Parse(errors)) => {
-            errors.first().map_or_else(String::new, |(expected, at)| match at {
-                &"" => format!("expected {} at its end", parse_word(expected)),
-                at => format!("expected {} at `{}`", parse_word(expected), start_of(at)),
-            })
-        }
+        Some(Error::Parse(errors)) => errors.first().map_or_else(String::new, |(expected, at)| {
+            format!("expected {} {}", parse_word(expected), place(at))
+        }),
         Some(Error::Io(_)) => "`import` and `include` are not available".into(),
         None => "it cannot be read".into(),
     }
@@ -490,8 +602,11 @@ fn parse_word<'a>(expected: &parse::Expect<&'a str>) -> &'a str {
     }
 }
 
-fn start_of(text: &str) -> String {
-    crate::text::clean(text, 30)
+fn place(rest: &str) -> String {
+    match crate::text::clean(rest, 30).as_str() {
+        "" => "at its end".into(),
+        rest => format!("at `{rest}`"),
+    }
 }
 
 impl TryFrom<String> for Expression {
@@ -523,5 +638,255 @@ impl schemars::JsonSchema for Expression {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({ "type": "string", "description": "jq, such as .data[].id" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn now() -> Timestamp {
+        "2026-11-24T12:00:00.5Z".parse().unwrap()
+    }
+
+    /// All that `text` yields, as JSON texts on one line.
+    fn check(text: &str, input: &str) -> String {
+        let input = Json::parse(input.as_bytes()).unwrap();
+        match Expression::compile(text).unwrap().all(&input, now()) {
+            Ok(values) => values.iter().map(Json::to_string).collect::<Vec<_>>().join(" "),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    fn refused(text: &str) -> String {
+        Expression::compile(text).unwrap_err().problem
+    }
+
+    #[test]
+    fn paths_and_the_usual_functions_work() {
+        let input =
+            r##"{"a":{"b":[1,2,3]},"name":"#1001","total":"19.90","at":"2026-11-24T12:00:00Z"}"##;
+
+        assert_eq!(check(".a.b[]", input), "1 2 3");
+        assert_eq!(check(r#""\(.name) · \(.total)""#, input), r##""#1001 · 19.90""##);
+        assert_eq!(check(".a.b | map(. * 2) | add", input), "12");
+        assert_eq!(check(".missing // \"none\"", input), "\"none\"");
+        assert_eq!(check(".a.b | map(select(. > 1)) | length", input), "2");
+        assert_eq!(check(".name | ltrimstr(\"#\") | tonumber", input), "1001");
+        assert_eq!(check("[.name, .total] | join(\"/\")", input), r##""#1001/19.90""##);
+        assert_eq!(check(".at | fromdate", input), "1795521600");
+        assert_eq!(check("1795521600 | todate", input), "\"2026-11-24T12:00:00Z\"");
+        assert_eq!(check(".name | test(\"^#\") and (split(\"0\") | length == 3)", input), "true");
+        assert_eq!(check(".a | to_entries | map(.key)", input), "[\"b\"]");
+        assert_eq!(check("[range(3)]", input), "[0,1,2]");
+        assert_eq!(
+            check("@base64 \"x\\(.total)\", (.total | @uri)", input),
+            r#""xMTkuOTA=" "19.90""#
+        );
+        assert_eq!(check("reduce .a.b[] as $x (0; . + $x)", input), "6");
+        assert_eq!(check("[.. | numbers]", input), "[1,2,3]");
+        assert_eq!(check(".a.b | first, last, min, max, (sort_by(-.) | .[0])", input), "1 3 1 3 3");
+    }
+
+    #[test]
+    fn numbers_stay_as_they_were_written() {
+        assert_eq!(check(".", "9007199254740993"), "9007199254740993");
+        assert_eq!(check(".", "123456789012345678901234567890"), "123456789012345678901234567890");
+        assert_eq!(check(".", "19.90"), "19.90");
+        assert_eq!(check(".a", r#"{"a":1e400}"#), "1e400");
+        assert_eq!(check("\"\\(.)\"", "1531420618.000200"), "\"1531420618.000200\"");
+        assert_eq!(check(".", "0.1000"), "0.1000");
+    }
+
+    #[test]
+    fn now_is_the_time_of_the_run() {
+        assert_eq!(check("now", "null"), "1795521600.5");
+        assert_eq!(check("now | floor | todate", "null"), "\"2026-11-24T12:00:00Z\"");
+    }
+
+    #[test]
+    fn what_reaches_outside_does_not_exist() {
+        for name in
+            ["env", "input", "inputs", "halt", "debug", "stderr", "localtime", "input_line_number"]
+        {
+            assert_eq!(refused(name), format!("there is no function `{name}` without arguments"));
+        }
+        for text in ["$ENV", "$__loc__", "$__prog_args", "env.HOME", "halt(1)", "debug(\"x\")"] {
+            assert!(Expression::compile(text).is_err(), "{text}");
+        }
+        assert!(Expression::compile("import \"a\" as a; .").is_err());
+        assert!(Expression::compile("include \"a\"; .").is_err());
+    }
+
+    #[test]
+    fn what_need_not_end_is_refused() {
+        for text in [
+            "repeat(.)",
+            "[.[] | while(true; .)]",
+            "{a: until(false; .)}",
+            "\"\\(recurse(.))\"",
+            "if repeat(.) then 1 else 2 end",
+            ". as [$a] | try repeat(.) catch .",
+            ". as {(repeat(.)): $a} | $a",
+            "reduce repeat(.) as $x (0; .)",
+            ".[repeat(.)]",
+            "-repeat(.)",
+            "label $l | repeat(.)",
+        ] {
+            assert!(refused(text).ends_with("is not available, since it need not end"), "{text}");
+        }
+        assert_eq!(refused("def f: f; f"), "`def` is not available");
+        assert_eq!(refused("1 | def f: f; f"), "`def` is not available");
+    }
+
+    #[test]
+    fn counting_has_an_end() {
+        assert_eq!(check("[range(10000)] | length", "null"), "10000");
+        assert!(check("range(10001)", "null").contains("longer than 10000"));
+        assert!(check("range(0; 10; 0)", "null").contains("needs a step"));
+        assert_eq!(check("[range(5; 0; -2)]", "null"), "[5,3,1]");
+        assert_eq!(check("[range(5; 0)]", "null"), "[]");
+    }
+
+    #[test]
+    fn what_comes_out_is_counted() {
+        let text = "[range(1000)] as $a | $a[] | $a[]";
+
+        assert_eq!(check(text, "null"), format!("`{text}` yields more than 100000 values"));
+    }
+
+    #[test]
+    fn text_inside_of_data_cannot_use_up_the_stack() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let input = Json::text(deep);
+
+        let failed = Expression::compile("fromjson").unwrap().first(&input, now()).unwrap_err();
+
+        assert!(failed.to_string().contains("nested deeper"), "{failed}");
+    }
+
+    #[test]
+    fn an_expression_cannot_use_up_the_stack() {
+        let units = [
+            ("(", ")"),
+            ("[", "]"),
+            ("{a:", "}"),
+            ("-", ""),
+            ("- ", ""),
+            ("if . then ", " end"),
+            ("if ", " then . end"),
+            ("try ", ""),
+            (".|", ""),
+            ("1+", ""),
+            (". as $x|", ""),
+            ("\"\\(", ")\""),
+            (".[", "]"),
+            ("1//", ""),
+            ("map(", ")"),
+            ("label $x|", ""),
+            ("reduce . as $x (0;", ")"),
+            (". as [$x,", "]|."),
+            ("if . then . else ", " end"),
+            (".a|=", ""),
+            ("1,", ""),
+            ("not and ", ""),
+            (". as {(", "):$x}|."),
+        ];
+        for (open, close) in units {
+            for count in [15, 19, 24, 29, 30, 39, 40, 59, 60, 61, 119, 120, 121, 1_000] {
+                let _ = Expression::compile(&open.repeat(count));
+                let text = format!("{}.{}", open.repeat(count), close.repeat(count));
+                if let Ok(expression) = Expression::compile(&text) {
+                    let _ = expression.first(&Json::default(), now());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn brackets_in_texts_hide_no_others() {
+        for text in [
+            format!(r#""]]]]" | {}1{}"#, "[".repeat(61), "]".repeat(61)),
+            format!(r#"{}"]\"]]"{}"#, "[".repeat(61), "]".repeat(61)),
+            format!(r#""\(")))")" | {}1{}"#, "(".repeat(61), ")".repeat(61)),
+        ] {
+            let problem = refused(&text);
+            assert!(problem.contains("nested too deep"), "{text}: {problem}");
+        }
+        assert_eq!(refused("1 # \""), "comments are not available");
+        assert_eq!(refused("[1)]"), "there is nothing that `)` closes");
+        assert_eq!(refused("]"), "there is nothing that `]` closes");
+    }
+
+    #[test]
+    fn a_long_list_of_members_is_not_deep() {
+        let members: Vec<_> = (0..150).map(|n| format!("a{n}: (.a | . + {n})")).collect();
+
+        assert!(Expression::compile(&format!("{{{}}}", members.join(", "))).is_ok());
+    }
+
+    #[test]
+    fn a_mistake_is_described() {
+        assert_eq!(refused(".a["), "expected a closing bracket or quote at its end");
+        assert_eq!(refused(".a |"), "expected a value at its end");
+        assert_eq!(refused(".a | nosuch(1)"), "there is no function `nosuch` with one argument");
+        assert_eq!(refused("$x"), "there is no variable `$x`");
+        assert_eq!(refused(".a .b c"), "expected the end at `c`");
+        assert_eq!(refused(&" ".repeat(MAX_LENGTH + 1)), "it is longer than 4096 bytes");
+    }
+
+    #[test]
+    fn a_failure_names_the_expression_and_is_one_line() {
+        let failed = check(".a.b", r#"{"a":"x\ny"}"#);
+
+        assert!(failed.starts_with("`.a.b` cannot index"), "{failed}");
+        assert!(!failed.contains('\n'));
+    }
+
+    #[test]
+    fn only_true_things_hold() {
+        let holds = |text: &str| {
+            let input = Json::parse(br#"{"a":1,"b":null,"c":false}"#).unwrap();
+            Expression::compile(text).unwrap().holds(&input, now())
+        };
+
+        assert!(holds(".a"));
+        for text in [".b", ".c", ".d", "empty", ".a.x", "error(\"no\")"] {
+            assert!(!holds(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_expression_can_be_shared_between_threads() {
+        fn shared<T: Send + Sync>() {}
+
+        shared::<Expression>();
+        shared::<Json>();
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,40}") {
+            let _ = Expression::compile(&text);
+        }
+
+        #[test]
+        fn no_tokens_make_it_panic(
+            tokens in prop::collection::vec(
+                prop::sample::select(vec![
+                    ".", "[", "]", "(", ")", "{", "}", "|", ",", ":", "a", ".a", "$x", "as", "if",
+                    "then", "else", "end", "reduce", "foreach", "try", "catch", "\"", "\\(", "1",
+                    "-", "+", "//", "?", "=", "|=", "and", "..", "@base64", "map", "label", "break",
+                ]),
+                0..12,
+            ),
+        ) {
+            let text = tokens.join(" ");
+            if let Ok(expression) = Expression::compile(&text) {
+                let input = Json::parse(br#"{"a":[1,{"a":"x"}]}"#).unwrap();
+                let _ = expression.all(&input, now());
+            }
+        }
     }
 }

@@ -1,15 +1,19 @@
 //! JSON of other people, with its numbers as they were written.
 //!
 //! Ids above 2^53 and amounts such as `19.90` come through unchanged: a whole number has any size,
-//! and any other number is kept as its text. Parsing refuses nesting beyond [`MAX_DEPTH`], since
-//! whoever sends a body chooses its depth and a parser's stack is ours.
+//! and any other number is kept as its text. Whoever sends a body chooses its depth and the length
+//! of its numbers, and the stack and the time to read them are ours: both have a limit.
 
 use std::fmt;
 
 use jaq_json::{Num, Val};
+use serde::de::IgnoredAny;
 
 /// How deep arrays and objects may be nested.
 pub const MAX_DEPTH: usize = 200;
+
+/// How many digits a number may have.
+pub const MAX_DIGITS: usize = 1_000;
 
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -24,6 +28,9 @@ pub enum Error {
     /// Nested deeper than [`MAX_DEPTH`].
     #[error("JSON nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
+    /// A number with more digits than [`MAX_DIGITS`].
+    #[error("a number with more than {MAX_DIGITS} digits")]
+    TooLong,
 }
 
 impl Json {
@@ -33,7 +40,11 @@ impl Json {
     ///
     /// When `bytes` are not one JSON value, or one that is nested too deep.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        check_depth(bytes)?;
+        // jaq reads more than JSON (comments, NaN), and recurses. This looks through all of it
+        // without recursion first, so that the limits below see what jaq will see.
+        serde_json::from_slice::<IgnoredAny>(bytes)
+            .map_err(|error| Error::Syntax(error.to_string()))?;
+        check_limits(bytes)?;
         jaq_json::read::parse_single(bytes)
             .map(Self)
             .map_err(|error| Error::Syntax(error.to_string()))
@@ -119,27 +130,103 @@ impl From<&serde_json::Value> for Json {
     }
 }
 
-/// Refuses what is nested deeper than [`MAX_DEPTH`].
-pub(crate) fn check_depth(bytes: &[u8]) -> Result<(), Error> {
-    if nesting(bytes) > MAX_DEPTH { Err(Error::TooDeep) } else { Ok(()) }
-}
-
-/// How deep the brackets outside of texts are nested, as far as that can be told without parsing.
-fn nesting(bytes: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0usize, 0usize);
+/// How deep the brackets outside of texts are nested, and how long the runs of digits are. `bytes`
+/// must be JSON.
+pub(crate) fn check_limits(bytes: &[u8]) -> Result<(), Error> {
+    let (mut depth, mut digits) = (0usize, 0usize);
     let (mut in_text, mut escaped) = (false, false);
     for byte in bytes {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b'[' | b'{' if !in_text => {
-                depth += 1;
-                deepest = deepest.max(depth);
+        if in_text {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_text = false,
+                _ => {}
             }
-            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            continue;
+        }
+        digits = if byte.is_ascii_digit() { digits + 1 } else { 0 };
+        match byte {
+            b'"' => in_text = true,
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
             _ => {}
         }
+        if depth > MAX_DEPTH {
+            return Err(Error::TooDeep);
+        }
+        if digits > MAX_DIGITS {
+            return Err(Error::TooLong);
+        }
     }
-    deepest
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_read_is_written_again() {
+        for text in
+            [r#"{"b":1.50,"a":[null,true,"x\n\u00e9"],"n":-0.0}"#, "9007199254740993", "[]", "\"\""]
+        {
+            let json = Json::parse(text.as_bytes()).unwrap();
+            assert_eq!(Json::parse(json.to_string().as_bytes()).unwrap(), json);
+            let ours: serde_json::Value = serde_json::from_str(&json.to_string()).unwrap();
+            assert_eq!(ours, serde_json::from_str::<serde_json::Value>(text).unwrap());
+        }
+    }
+
+    #[test]
+    fn nesting_has_an_end_whoever_sends_it() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+
+        assert!(Json::parse(nested(MAX_DEPTH).as_bytes()).is_ok());
+        assert_eq!(Json::parse(nested(MAX_DEPTH + 1).as_bytes()), Err(Error::TooDeep));
+        assert!(Json::parse("{\"a\":".repeat(1_000_000).as_bytes()).is_err());
+        assert_eq!(Json::parse(nested(1_000_000).as_bytes()), Err(Error::TooDeep));
+        let after_a_comment = format!("# \"\n{}", nested(1_000_000));
+        assert!(matches!(Json::parse(after_a_comment.as_bytes()), Err(Error::Syntax(_))));
+        let brackets_in_text = format!("\"{}\"", "[".repeat(1_000));
+        assert!(Json::parse(brackets_in_text.as_bytes()).is_ok());
+        let after_a_quote = format!(r#"["\"",{}]"#, nested(1_000_000));
+        assert_eq!(Json::parse(after_a_quote.as_bytes()), Err(Error::TooDeep));
+    }
+
+    #[test]
+    fn a_number_has_an_end() {
+        let number = |digits: usize| format!("[{}]", "7".repeat(digits));
+
+        assert!(Json::parse(number(MAX_DIGITS).as_bytes()).is_ok());
+        assert_eq!(Json::parse(number(MAX_DIGITS + 1).as_bytes()), Err(Error::TooLong));
+        assert!(Json::parse(format!("\"{}\"", "7".repeat(5_000)).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn what_only_jq_takes_for_json_is_not_json() {
+        for text in [
+            "", "1 2", "{a:1}", "NaN", "Infinity", "b\"x\"", "# x\n1", "+1", "{1:2}", "[1,]", "nul",
+        ] {
+            assert!(Json::parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = Json::parse(&bytes);
+        }
+
+        #[test]
+        fn no_brackets_get_around_the_limit(
+            tokens in prop::collection::vec(
+                prop::sample::select(vec!["[", "{", "\"", "\\", "]", "}", ",", ":", "1", "#", "\n"]),
+                0..2000,
+            ),
+        ) {
+            let _ = Json::parse(tokens.concat().as_bytes());
+        }
+    }
 }

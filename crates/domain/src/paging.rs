@@ -379,7 +379,7 @@ impl<'a> Document<'a> {
         if body.trim_ascii_start().starts_with(b"<") {
             return Err(Error::WebPage);
         }
-        json::check_depth(body)?;
+        json::check_limits(body)?;
         let text: &RawValue = serde_json::from_slice(body)
             .map_err(|error| json::Error::Syntax(clean(&error.to_string(), 200)))?;
         Ok(Self::part(text.get()))

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
+use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -171,7 +172,7 @@ impl Template {
 }
 
 impl Place {
-    /// The name of a template decides how its values are escaped.
+    /// The name of a template decides what its values may do.
     const fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -191,15 +192,17 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(100);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    // What ends a template ends its text too: a trailing line break is part of it.
+    if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
+        environment.set_syntax(syntax);
+    }
     environment.set_auto_escape_callback(|name| match name {
-        "path" => AutoEscape::Custom("path".into()),
-        "header" => AutoEscape::Custom("header".into()),
-        "address" => AutoEscape::Custom("address".into()),
         "html" => AutoEscape::Html,
         _ => AutoEscape::None,
     });
-    environment.set_formatter(|out, state, value| match state.auto_escape() {
-        AutoEscape::Custom(place) => {
+    // By the name and not by the escaping in force, which a template can switch off.
+    environment.set_formatter(|out, state, value| match state.name() {
+        place @ ("path" | "header" | "address") => {
             let text = printed(value)?;
             let fitted = fit(place, &text)
                 .ok_or_else(|| minijinja::Error::new(ErrorKind::BadEscape, "not allowed here"))?;
@@ -298,15 +301,164 @@ impl schemars::JsonSchema for Template {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
-    use super::*;
+    fn render(place: Place, text: &str, values: serde_json::Value) -> Result<String, String> {
+        let template = Template::new(text).map_err(|error| error.to_string())?;
+        template.render(place, &values).map_err(|error| error.to_string())
+    }
 
     #[test]
-    fn values_are_found_by_name_at_any_depth() {
-        let template = Template::new("{{ settings.shop }}/{{ cursor }}/{{ list[1] }}").unwrap();
-        let values = json!({ "settings": { "shop": "acme" }, "cursor": 7, "list": ["a", "b"] });
+    fn values_are_filled_in() {
+        let values = json!({ "settings": { "shop": "acme" }, "n": 3 });
 
-        assert_eq!(template.render(Place::Text, &values).as_deref(), Ok("acme/7/b"));
+        let text = "{{ settings.shop }}-{{ n * 2 }}{% if n > 2 %}!{% endif %}\n";
+
+        assert_eq!(render(Place::Text, text, values).unwrap(), "acme-6!\n");
+    }
+
+    #[test]
+    fn a_value_in_a_path_stays_one_segment() {
+        let path = |value: &str| render(Place::Path, "/a/{{ v }}/b", json!({ "v": value }));
+
+        assert_eq!(path("x y").unwrap(), "/a/x%20y/b");
+        assert_eq!(path("../../admin?x=1#y").unwrap(), "/a/..%2F..%2Fadmin%3Fx%3D1%23y/b");
+        assert_eq!(path("ö%2F").unwrap(), "/a/%C3%B6%252F/b");
+        assert!(path("..").is_err());
+        assert!(path(".").is_err());
+    }
+
+    #[test]
+    fn a_value_in_a_header_stays_in_it() {
+        let header = |value: &str| render(Place::Header, "Bearer {{ v }}", json!({ "v": value }));
+
+        assert_eq!(header("abc").unwrap(), "Bearer abc");
+        for value in ["a\r\nx: y", "a\nb", "a\u{0}"] {
+            assert_eq!(
+                header(value).unwrap_err(),
+                "`Bearer {{ v }}` would put characters where they are not allowed"
+            );
+        }
+    }
+
+    #[test]
+    fn a_value_in_an_address_adds_no_user_query_or_fragment() {
+        let url =
+            |value: &str| render(Place::Address, "https://{{ v }}/api", json!({ "v": value }));
+
+        assert_eq!(url("acme.example").unwrap(), "https://acme.example/api");
+        assert_eq!(url("127.0.0.1:8080").unwrap(), "https://127.0.0.1:8080/api");
+        for value in
+            ["a@evil.example", "evil.example?", "evil.example#", "evil\\", "a b", "%2e", "é"]
+        {
+            assert!(url(value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_value_in_a_page_is_text() {
+        let html = render(Place::Html, "<p>{{ v }}</p>", json!({ "v": "<script>" })).unwrap();
+
+        assert_eq!(html, "<p>&lt;script&gt;</p>");
+    }
+
+    #[test]
+    fn filters_do_not_get_around_the_place() {
+        for text in ["{{ v | safe }}", "{% autoescape false %}{{ v }}{% endautoescape %}"] {
+            for (place, value) in [(Place::Header, "a\r\nb"), (Place::Address, "a@b")] {
+                let rendered = render(place, text, json!({ "v": value }));
+                assert!(rendered.is_err(), "{text} {place:?}: {rendered:?}");
+            }
+        }
+        let path = render(Place::Path, "{{ v | safe }}", json!({ "v": "a/b" }));
+        assert!(path.is_err() || path.unwrap() == "a%2Fb");
+    }
+
+    #[test]
+    fn a_missing_value_is_a_fault() {
+        for text in ["{{ a }}", "{{ settings.shop }}", "x{{ settings.shop.name }}"] {
+            for place in [Place::Text, Place::Path, Place::Header, Place::Address] {
+                assert_eq!(
+                    render(place, text, json!({ "settings": {} })).unwrap_err(),
+                    format!("`{text}` needs a value that is not there")
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn one_expression_alone_keeps_what_it_is() {
+        let value = |text: &str| {
+            let values = json!({ "topics": ["a", "b"], "n": 3, "id": "7" });
+            Template::new(text).unwrap().value(&values).unwrap()
+        };
+
+        assert_eq!(value("{{ topics }}"), json!(["a", "b"]));
+        assert_eq!(value("{{ n }}"), json!(3));
+        assert_eq!(value("{{ id }}"), json!("7"));
+        assert_eq!(value("{{ n }}{{ n }}"), json!("33"));
+        assert_eq!(value(" {{ topics }} "), json!(["a", "b"]));
+        assert_eq!(value("plain"), json!("plain"));
+        assert!(Template::new("{{ nothing }}").unwrap().value(&json!({})).is_err());
+    }
+
+    #[test]
+    fn numbers_are_printed_as_they_were_written() {
+        let print = |number: &str| {
+            let values = serde_json::from_str(&format!(r#"{{"n":{number}}}"#)).unwrap();
+            render(Place::Text, "{{ n }}", values).unwrap()
+        };
+
+        for number in ["19.90", "9007199254740993", "123456789012345678901234567890", "-5", "0.5"] {
+            assert_eq!(print(number), number);
+        }
+    }
+
+    #[test]
+    fn work_has_an_end() {
+        for text in [
+            "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}",
+            "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        ] {
+            assert!(render(Place::Text, text, json!({})).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_loaded() {
+        for text in ["{% include 'x' %}", "{% extends 'x' %}", "{% import 'x' as x %}"] {
+            assert!(render(Place::Text, text, json!({})).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_names_that_it_speaks_of_are_known() {
+        let template = Template::new("https://{{ settings.shop }}/{{ cursor }}").unwrap();
+
+        assert_eq!(template.names(), ["cursor", "settings.shop"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,40}") {
+            let _ = render(Place::Path, &text, json!({ "a": 1 }));
+            let _ = render(Place::Text, &format!("{{{{ {text} }}}}"), json!({ "a": 1 }));
+        }
+
+        #[test]
+        fn no_value_leaves_its_segment(value in ".{0,20}") {
+            let path = render(Place::Path, "/a/{{ v }}/b", json!({ "v": value.clone() }));
+
+            if let Ok(path) = path {
+                let url = url::Url::parse(&format!("https://h.example{path}")).unwrap();
+                let segments: Vec<_> = url.path_segments().unwrap().collect();
+                prop_assert_eq!(segments.len(), 3);
+                let decoded = percent_encoding::percent_decode_str(segments[1]).decode_utf8().unwrap();
+                prop_assert_eq!(decoded.as_ref(), value);
+                prop_assert!(url.query().is_none() && url.fragment().is_none());
+            }
+        }
     }
 }
