@@ -13,6 +13,7 @@ use axum::routing::get;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -100,6 +101,12 @@ async fn guard(State(shared): State<Shared>, request: Request, next: Next) -> Re
         next.run(request).await
     };
     tell(response.headers_mut(), verdict, retry_after);
+    // The shop's own time, which a test may have chosen, and not the server library's.
+    if let Ok(date) = rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&shared.now())
+        && let Ok(date) = HeaderValue::try_from(date)
+    {
+        response.headers_mut().insert(header::DATE, date);
+    }
     response
 }
 

@@ -429,6 +429,15 @@ async fn updated_since_is_inclusive() {
 }
 
 #[tokio::test]
+async fn answers_carry_the_shops_own_time() {
+    let shop = Shop::open(options()).await;
+
+    let answer = shop.response("/api/orders").await;
+
+    assert_eq!(answer.headers()["date"], "Mon, 02 Mar 2026 09:00:00 GMT");
+}
+
+#[tokio::test]
 async fn products_come_by_page_number() {
     let shop = Shop::open(options()).await;
     let mut seen = Vec::new();
