@@ -25,7 +25,9 @@ pub mod vault;
 
 use std::sync::Arc;
 
-use crate::changes::Changes;
+use tokio_util::sync::CancellationToken;
+
+use crate::changes::{Changes, Notice, Noun};
 use crate::clock::Clock;
 use crate::connector::Connectors;
 use crate::data_dir::DataDir;
@@ -76,6 +78,8 @@ pub(crate) struct Inner {
     pub(crate) changes: Changes,
     pub(crate) sandbox: Option<SandboxAddress>,
     pub(crate) tunnels: tunnel::Tunnels,
+    /// Told when the engine stops.
+    pub(crate) stopping: CancellationToken,
 }
 
 /// Why the engine could not be opened.
@@ -106,7 +110,6 @@ pub struct Status {
     pub data_dir: std::path::PathBuf,
 }
 
-#[expect(clippy::todo, unused_variables, clippy::unused_async, reason = "the outline")]
 impl Engine {
     /// Opens the store, migrating it if need be, and loads the connectors. Nothing runs yet.
     ///
@@ -114,20 +117,71 @@ impl Engine {
     ///
     /// When the data cannot be used; it is left as it was.
     pub async fn open(config: Config) -> Result<Self, OpenError> {
-        todo!()
+        let Config { data_dir, clock, vault, environment, sandbox } = config;
+        let (folder, now) = (data_dir.path().to_owned(), clock.now());
+        let opening = tokio::task::spawn_blocking(move || {
+            Store::open(&folder, now)
+                .map(|store| (store, Connectors::open(folder.join(host::CONNECTORS))))
+        });
+        // It can only have panicked; the store leaves nothing half done.
+        let (store, connectors) = opening.await.map_err(|_| store::Error::Closed)??;
+        let inner = Inner {
+            clock,
+            data_dir,
+            store,
+            vault,
+            connectors,
+            outgoing: Outgoing {},
+            changes: Changes::default(),
+            sandbox,
+            tunnels: tunnel::Tunnels::new(environment),
+            stopping: CancellationToken::new(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
     /// Starts what runs by itself: the scheduler, tunnels that were on, runs that a stop left
     /// unfinished. `ingress_url` is where the host's ingress listener is.
     pub async fn start(&self, ingress_url: url::Url, serve: Arc<dyn tunnel::ServeIngress>) {
-        todo!()
+        self.keep_connectors_current();
+        tunnel::resume(self.clone(), serve).await;
     }
     /// Takes nothing more on, finishes what is in hand, stops tunnels, closes the store.
     pub async fn stop(&self) {
-        todo!()
+        self.inner.stopping.cancel();
+        tunnel::stop_all(self).await;
+        if let Err(error) = self.inner.store.close().await {
+            tracing::error!("the store was not closed well: {error}");
+        }
+        self.inner.changes.close();
     }
     /// How it is doing.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
     pub async fn status(&self) -> store::Result<Status> {
-        todo!()
+        let folder = self.inner.data_dir.path();
+        Ok(Status {
+            vault: self.inner.vault.kind(),
+            vault_fault: self.inner.vault.state().await.err(),
+            database_bytes: self.inner.store.size_bytes().await?,
+            free_bytes: fs4::available_space(folder)
+                .map_err(|error| store::Error::Io(error.to_string()))?,
+            disk_full: self.inner.store.is_full(),
+            data_dir: folder.to_owned(),
+        })
+    }
+    fn keep_connectors_current(&self) {
+        let (connectors, changes) = (self.inner.connectors.clone(), self.inner.changes.clone());
+        let stopping = self.inner.stopping.clone();
+        tokio::spawn(async move {
+            let changed =
+                || changes.note(Notice { noun: Noun::Status, inbox: None, up_to: None, added: 0 });
+            let () = stopping
+                .run_until_cancelled(connectors.keep_current(changed))
+                .await
+                .unwrap_or_default();
+        });
     }
     /// Where everything is kept.
     pub fn data_dir(&self) -> &DataDir {
@@ -150,7 +204,11 @@ impl Engine {
         self.inner.sandbox.as_ref()
     }
     /// Deletes everything that came from the sandbox.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
     pub async fn delete_sandbox(&self) -> store::Result<()> {
-        todo!()
+        self.inner.store.delete_sandbox().await
     }
 }
