@@ -1,6 +1,7 @@
 //! Ways in: how a connection gets the credentials that its calls carry.
 
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -8,6 +9,7 @@ use super::field::{Field, FormField};
 use super::one_of::one_of;
 use super::pattern::Pattern;
 use crate::expression::Expression;
+use crate::json::Json;
 use crate::template::Template;
 
 /// A way in. A connector lists them easiest first.
@@ -200,7 +202,7 @@ pub struct OauthCode {
     pub callback: IndexMap<String, CallbackParam>,
     /// Parts of the token answer to keep, for other texts to use as `token.NAME`.
     #[serde(default)]
-    pub keep: IndexMap<String, Expression>,
+    pub keep: IndexMap<String, Keep>,
     /// The header that carries the access token.
     #[serde(default)]
     pub send: Send,
@@ -277,6 +279,41 @@ pub enum Redirect {
 pub struct CallbackParam {
     /// What it must match: it comes from outside, and may become part of a host.
     pub pattern: Pattern,
+}
+
+/// A part of a token answer to keep: `.instance`, or `{ at: .domain_prefix, pattern: … }`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Keep {
+    /// Where it is in the answer.
+    pub at: Expression,
+    /// What it must match. Needed where it becomes part of a host.
+    pub pattern: Option<Pattern>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "KeepObject")]
+pub(super) struct WrittenKeep {
+    /// Where it is in the answer.
+    at: Expression,
+    /// What it must match.
+    pattern: Option<Pattern>,
+}
+
+super::one_of::text_list_or_object! {
+    Keep: "an expression, or `{ at: …, pattern: … }`",
+    text: |text| Expression::compile(text).map(|at| Keep { at, pattern: None }),
+    object: WrittenKeep => |written: WrittenKeep| {
+        Ok::<_, String>(Keep { at: written.at, pattern: written.pattern })
+    },
+}
+
+impl Keep {
+    /// The part of `answer` to keep; none where it is not there or not of its pattern.
+    pub fn take(&self, answer: &Json, now: Timestamp) -> Option<String> {
+        let text = self.at.text_of(answer, now)?;
+        self.pattern.as_ref().is_none_or(|pattern| pattern.matches(&text)).then_some(text)
+    }
 }
 
 /// A token that the user pastes.

@@ -1,75 +1,369 @@
-//! What a connector's types cannot say: names that must exist, texts that become hosts.
+//! What a connector's types cannot say: names that must exist, texts that become hosts, statuses
+//! that senders understand.
+//!
+//! The important one is the host. What becomes part of a host decides who is given a credential,
+//! so every value that gets there has a pattern: `evil.example/` in front of
+//! `.retail.example` would be somebody else's host.
 
 use std::collections::HashSet;
 
-use super::{Connector, HookSecret, Verify};
+use super::{
+    Body, Call, Connector, Dedupe, Each, Hmac, HookSecret, OauthCode, Pick, Piece, Read,
+    RegisterBy, SIGNING_SECRET, Status, TimeAt, Tree, Verify, WayKind, Webhooks,
+};
+use crate::template::Template;
 
-/// Finds the first mistake.
-///
-/// # Errors
-///
-/// A sentence that names it.
-pub(super) fn check(connector: &Connector) -> Result<(), String> {
-    id(&connector.id)?;
-    ways(connector)?;
-    streams(connector)?;
-    webhooks(connector)
+/// A mistake, and a text of the file near which it is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Mistake {
+    pub(super) message: String,
+    pub(super) near: String,
 }
 
-fn id(id: &str) -> Result<(), String> {
+type Checked = Result<(), Mistake>;
+
+fn mistake(near: impl Into<String>, message: impl Into<String>) -> Checked {
+    Err(Mistake { message: message.into(), near: near.into() })
+}
+
+/// Finds the first mistake.
+pub(super) fn check(connector: &Connector) -> Checked {
+    id(connector)?;
+    ways(connector)?;
+    if !(connector.streams.is_empty() && connector.check.is_none()) && connector.base_url.is_none()
+    {
+        return mistake("streams", "`base_url` is needed where there is something to call");
+    }
+    for (place, text) in addresses(connector) {
+        address(connector, place, text)?;
+    }
+    for Text { text, words } in texts(connector) {
+        names(connector, text, words)?;
+    }
+    header_names(connector)?;
+    match (&connector.webhooks, &connector.register) {
+        (Some(hooks), _) => webhooks(connector, hooks),
+        (None, Some(_)) => mistake("register", "`register` needs `webhooks`"),
+        (None, None) => Ok(()),
+    }
+}
+
+fn id(connector: &Connector) -> Checked {
+    let id = &connector.id;
     let fits =
         |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
     if id.is_empty() || id.len() > 64 || !id.chars().all(fits) || id.starts_with('-') {
-        return Err(format!("`id: {id}` should be lower case letters, digits and `-`"));
+        return mistake("id:", format!("`id: {id}` should be lower case letters, digits and `-`"));
+    }
+    if connector.status == Status::Sandbox && id != "sandbox" {
+        return mistake("status:", "`status: sandbox` is for the sandbox alone");
     }
     Ok(())
 }
 
-fn ways(connector: &Connector) -> Result<(), String> {
+fn ways(connector: &Connector) -> Checked {
     let mut ids = HashSet::new();
     match connector.auth.iter().find(|way| !ids.insert(&way.id)) {
-        Some(way) => Err(format!("two ways in are called `{}`: give one an `id`", way.id)),
+        Some(way) => {
+            mistake("auth:", format!("two ways in are called `{}`: give one an `id`", way.id))
+        }
         None => Ok(()),
     }
 }
 
-fn streams(connector: &Connector) -> Result<(), String> {
-    let calls = !connector.streams.is_empty() || connector.check.is_some();
-    if calls && connector.base_url.is_none() {
-        return Err("`base_url` is needed where there is something to call".into());
+// -- hosts
+
+/// The texts that decide which host is called, with their names.
+fn addresses(connector: &Connector) -> Vec<(&'static str, &Template)> {
+    let mut addresses: Vec<_> = connector.hosts.iter().map(|host| ("hosts", host)).collect();
+    addresses.extend(connector.base_url.as_ref().map(|base| ("base_url", base)));
+    for oauth in oauths(connector) {
+        addresses.push(("authorize_url", &oauth.authorize_url));
+        addresses.push(("token_url", &oauth.token_url));
+    }
+    let calls = calls(connector).into_iter().map(|(call, _)| &call.path);
+    let reads = reads(connector).into_iter().map(|Read::Get { path, .. }| path);
+    // A path is one of ours and has no host; a whole address has.
+    addresses.extend(
+        calls.chain(reads).filter(|path| !path.text().starts_with('/')).map(|path| ("path", path)),
+    );
+    addresses
+}
+
+fn address(connector: &Connector, place: &str, text: &Template) -> Checked {
+    let written = text.text();
+    if place == "path" && !written.starts_with("https://") {
+        return mistake(
+            written,
+            format!("`{written}` should begin with `/` or be a whole `https://` address"),
+        );
+    }
+    let is_host = place == "hosts";
+    if !is_host && !written.starts_with("https://") && !written.starts_with("{{") {
+        return mistake(written, format!("`{place}` should be an `https://` address"));
+    }
+    let part = if is_host { written } else { host_part(written) };
+    if is_host && part.contains("://") {
+        return mistake(written, "`hosts` holds names without `https://`");
+    }
+    let Ok(part) = Template::new(part) else {
+        return mistake(written, format!("the host in `{written}` cannot be told from its path"));
+    };
+    part.names().iter().try_for_each(|name| host_name(connector, written, name))
+}
+
+/// What stands between `://` and the path, as far as that is written out.
+fn host_part(text: &str) -> &str {
+    let start = text.find("://").filter(|at| !text[..*at].contains("{{")).map_or(0, |at| at + 3);
+    let mut inside = false;
+    for (at, letter) in text[start..].char_indices() {
+        let rest = &text[start + at..];
+        inside = (inside || rest.starts_with("{{")) && !rest.starts_with("}}");
+        if !inside && matches!(letter, '/' | '?' | '#') {
+            return &text[start..start + at];
+        }
+    }
+    &text[start..]
+}
+
+/// Whether the value of this name may become part of a host.
+fn host_name(connector: &Connector, text: &str, name: &str) -> Checked {
+    let (root, key) = name.split_once('.').unwrap_or((name, ""));
+    let patterned = match root {
+        "sandbox" => Some(connector.status == Status::Sandbox),
+        "settings" => connector.settings.get(key).map(|field| field.pattern.is_some()),
+        // Its pattern is not a choice.
+        "callback" => oauths(connector).find_map(|oauth| oauth.callback.get(key)).map(|_| true),
+        "token" => oauths(connector)
+            .find_map(|oauth| oauth.keep.get(key))
+            .map(|keep| keep.pattern.is_some()),
+        _ => Some(false),
+    };
+    match patterned {
+        Some(true) => Ok(()),
+        Some(false) => mistake(
+            text,
+            format!("`{name}` becomes part of a host, and needs a `pattern` for that"),
+        ),
+        None => mistake(text, format!("there is no `{name}` that `{text}` could hold")),
+    }
+}
+
+fn oauths(connector: &Connector) -> impl Iterator<Item = &OauthCode> {
+    connector.auth.iter().filter_map(|way| match &way.kind {
+        WayKind::OauthCode(oauth) => Some(&**oauth),
+        WayKind::HeaderToken(_) | WayKind::None => None,
+    })
+}
+
+// -- names in texts
+
+/// A text, and the first words of the names that it may speak of.
+struct Text<'a> {
+    text: &'a Template,
+    words: &'static [&'static str],
+}
+
+/// What every call may speak of.
+const CALL: &[&str] = &["settings", "token", "sandbox"];
+const SIGN_IN: &[&str] = &["settings", "sandbox", "callback", "token"];
+const SINCE: &[&str] = &["settings", "token", "sandbox", "cursor"];
+const REGISTER: &[&str] = &["settings", "token", "sandbox", "inbox", "topics", "topic", "secret"];
+const REMOVE: &[&str] = &["settings", "token", "sandbox", "inbox", "topic", "id"];
+
+fn texts(connector: &Connector) -> Vec<Text<'_>> {
+    let mut texts = Vec::new();
+    let mut push = |words, text| texts.push(Text { text, words });
+    connector.hosts.iter().for_each(|host| push(SIGN_IN, host));
+    connector.base_url.iter().for_each(|base| push(CALL, base));
+    for oauth in oauths(connector) {
+        push(SIGN_IN, &oauth.authorize_url);
+        push(SIGN_IN, &oauth.token_url);
+        oauth.authorize_params.values().for_each(|text| push(SIGN_IN, text));
+        oauth.token_params.values().for_each(|text| push(SIGN_IN, text));
+    }
+    for Read::Get { path, query } in reads(connector) {
+        push(CALL, path);
+        query.values().for_each(|text| push(CALL, text));
+    }
+    for stream in connector.streams.values() {
+        stream.since.iter().flat_map(|since| &since.text).for_each(|text| push(SINCE, text));
+    }
+    for (call, words) in calls(connector) {
+        push(words, &call.path);
+        call.query.values().chain(call.headers.values()).for_each(|text| push(words, text));
+        match &call.body {
+            Some(Body::Form(fields)) => fields.values().for_each(|text| push(words, text)),
+            Some(Body::Json(tree)) => tree_texts(tree, &mut |text| push(words, text)),
+            None => {}
+        }
+    }
+    texts
+}
+
+fn tree_texts<'a>(tree: &'a Tree, push: &mut impl FnMut(&'a Template)) {
+    match tree {
+        Tree::Text(text) => push(text),
+        Tree::Plain(_) => {}
+        Tree::List(items) => items.iter().for_each(|item| tree_texts(item, push)),
+        Tree::Object(members) => members.values().for_each(|member| tree_texts(member, push)),
+    }
+}
+
+fn reads(connector: &Connector) -> Vec<&Read> {
+    let streams = connector.streams.values().map(|stream| &stream.read);
+    streams.chain(connector.check.iter().map(|check| &check.read)).collect()
+}
+
+/// The calls of `register`, with what their texts may speak of.
+fn calls(connector: &Connector) -> Vec<(&Call, &'static [&'static str])> {
+    let Some(register) = &connector.register else { return Vec::new() };
+    let RegisterBy::Rest(rest) = &register.by;
+    let list = rest.list.iter().map(|call| (call, CALL));
+    let remove = rest.remove.iter().map(|call| (call, REMOVE));
+    std::iter::once((&rest.create, REGISTER)).chain(list).chain(remove).collect()
+}
+
+fn names(connector: &Connector, text: &Template, words: &[&str]) -> Checked {
+    for name in text.names() {
+        let (root, key) = name.split_once('.').unwrap_or((&name, ""));
+        if !words.contains(&root) {
+            return mistake(
+                text.text(),
+                format!("unknown name `{name}`, expected one that begins with {}", quoted(words)),
+            );
+        }
+        let own_client = key == "client_id" && oauths(connector).any(|way| way.client_id.is_none());
+        if root == "settings" && !own_client && !connector.settings.contains_key(key) {
+            let known: Vec<_> = connector.settings.keys().map(String::as_str).collect();
+            return mistake(
+                text.text(),
+                format!("unknown setting `{key}`, expected one of {}", quoted(&known)),
+            );
+        }
+        if root == "sandbox" && connector.status != Status::Sandbox {
+            return mistake(text.text(), format!("`{name}` is for the sandbox alone"));
+        }
     }
     Ok(())
 }
 
-fn webhooks(connector: &Connector) -> Result<(), String> {
-    let Some(webhooks) = &connector.webhooks else {
-        return match connector.register {
-            Some(_) => Err("`register` needs `webhooks`".into()),
-            None => Ok(()),
-        };
-    };
-    for (event_type, about) in webhooks.about.iter() {
-        let Some(stream) = connector.streams.get(&about.stream) else {
-            let known: Vec<_> = connector.streams.keys().map(|id| format!("`{id}`")).collect();
-            return Err(format!(
-                "`about` of `{event_type}` names the stream `{}`, expected one of {}",
-                about.stream,
-                known.join(", ")
-            ));
-        };
-        if stream.key.len() != about.key.len() {
-            return Err(format!(
-                "`about` of `{event_type}` needs as many keys as the stream `{}`: {}",
-                about.stream,
-                stream.key.len()
-            ));
+fn quoted(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+// -- headers
+
+fn header_names(connector: &Connector) -> Checked {
+    let mut names: Vec<&str> = Vec::new();
+    if let Some(hooks) = &connector.webhooks {
+        if let Verify::Hmac(hmac) = &hooks.verify {
+            names.extend(hmac_headers(hmac));
+        }
+        if let Some(Dedupe::Header(headers)) = &hooks.dedupe {
+            names.extend(headers.iter().map(String::as_str));
+        }
+        for pick in [&hooks.event_type, &hooks.id, &hooks.time, &hooks.account] {
+            if let Some(Pick::Header(headers)) = pick {
+                names.extend(headers.iter().map(String::as_str));
+            }
         }
     }
-    let secret = connector.register.as_ref().map(|register| &register.secret);
-    if matches!(secret, Some(HookSecret::Answer(_) | HookSecret::Ours))
-        && webhooks.verify == Verify::None
+    for way in &connector.auth {
+        match &way.kind {
+            WayKind::OauthCode(oauth) => names.push(&oauth.send.header),
+            WayKind::HeaderToken(token) => names.push(&token.header),
+            WayKind::None => {}
+        }
+    }
+    for (call, _) in calls(connector) {
+        names.extend(call.headers.keys().map(String::as_str));
+    }
+    if let Some(headers) = &connector.limit.headers {
+        names.push(&headers.remaining);
+        names.extend(headers.limit.as_deref());
+        names.extend(headers.reset.as_ref().map(|reset| reset.header.as_str()));
+    }
+    match names.into_iter().find(|name| !is_header_name(name)) {
+        Some(name) => mistake(name, format!("`{name}` is not the name of a header")),
+        None => Ok(()),
+    }
+}
+
+fn hmac_headers(hmac: &Hmac) -> impl Iterator<Item = &str> {
+    let message = hmac.message.iter().filter_map(|piece| match piece {
+        Piece::Header(name) => Some(name.as_str()),
+        _ => None,
+    });
+    let time = hmac.time.as_ref().and_then(|time| match &time.at {
+        TimeAt::Header(name) => Some(name.as_str()),
+        TimeAt::Item(_) | TimeAt::Body(_) => None,
+    });
+    std::iter::once(hmac.header.as_str()).chain(message).chain(time)
+}
+
+fn is_header_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(allowed)
+}
+
+// -- webhooks
+
+fn webhooks(connector: &Connector, hooks: &Webhooks) -> Checked {
+    if let Some(name) = hooks.verify.secret()
+        && name != SIGNING_SECRET
     {
-        return Err("`register` gives a secret that `verify: none` does not use".into());
+        return mistake(
+            name,
+            format!("a signing secret is called `{SIGNING_SECRET}`, not `{name}`"),
+        );
+    }
+    about(connector, hooks)?;
+    let answer = &hooks.answer;
+    if !(200..300).contains(&answer.status) {
+        return mistake("status:", "`answer.status` should be between 200 and 299");
+    }
+    if !(400..500).contains(&answer.refused) {
+        return mistake("refused:", "`answer.refused` should be between 400 and 499");
+    }
+    if answer.overload != 429 && !(500..600).contains(&answer.overload) {
+        return mistake("overload:", "`answer.overload` should be 429 or between 500 and 599");
+    }
+    let Some(register) = &connector.register else { return Ok(()) };
+    if matches!(register.secret, HookSecret::Answer(_) | HookSecret::Ours)
+        && hooks.verify == Verify::None
+    {
+        return mistake("register:", "`register` gives a secret that `verify: none` does not use");
+    }
+    if register.each == Each::Topic && hooks.topics.is_empty() {
+        return mistake("register:", "`each: topic` needs `topics`");
+    }
+    Ok(())
+}
+
+fn about(connector: &Connector, hooks: &Webhooks) -> Checked {
+    for (event_type, about) in hooks.about.iter() {
+        let Some(stream) = connector.streams.get(&about.stream) else {
+            let known: Vec<_> = connector.streams.keys().map(String::as_str).collect();
+            return mistake(
+                event_type,
+                format!(
+                    "`about` of `{event_type}` names the stream `{}`, expected one of {}",
+                    about.stream,
+                    quoted(&known)
+                ),
+            );
+        };
+        if stream.key.len() != about.key.len() {
+            return mistake(
+                event_type,
+                format!(
+                    "`about` of `{event_type}` needs as many keys as the stream `{}`, which has {}",
+                    about.stream,
+                    stream.key.len()
+                ),
+            );
+        }
     }
     Ok(())
 }

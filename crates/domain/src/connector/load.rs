@@ -7,6 +7,7 @@
 
 use serde::Deserialize;
 
+use super::check::Mistake;
 use super::{Connector, FORMAT, Way};
 
 /// The largest file that is read, in bytes.
@@ -95,8 +96,23 @@ pub fn load(file: &str, text: &str, files: Files<'_>) -> Result<Connector, Error
     for way in &mut connector.auth {
         read_steps(way, files).map_err(whole)?;
     }
-    super::check::check(&connector).map_err(whole)?;
+    super::check::check(&connector).map_err(|mistake| placed(file, text, mistake))?;
     Ok(connector)
+}
+
+/// Gives a mistake that was found after reading the place of the text that it is about: the first
+/// that is the same.
+fn placed(file: &str, text: &str, mistake: Mistake) -> Error {
+    let found = (1..).zip(text.lines()).find_map(|(line, words)| {
+        let before = &words[..words.find(&mistake.near)?];
+        Some((line, before.chars().count() as u64 + 1))
+    });
+    match found {
+        Some((line, column)) => {
+            Error::At { file: file.into(), line, column, message: mistake.message }
+        }
+        None => Error::Whole { file: file.into(), message: mistake.message },
+    }
 }
 
 fn read<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, Error> {
@@ -126,6 +142,8 @@ fn described(file: &str, error: &serde_saphyr::Error) -> Error {
 /// The library's sentence without its place, which stands before it here.
 fn message(error: &serde_saphyr::Error) -> String {
     let text = crate::text::clean(&error.to_string(), 600);
+    // A word to whoever calls the library, not to whoever wrote the file.
+    let text = text.replace(", set DuplicateKeyPolicy in Options if acceptable", "");
     match text.rfind(" at line ") {
         Some(end) if text[end..].chars().all(|letter| letter != '`') => text[..end].into(),
         _ => text,
@@ -160,6 +178,260 @@ mod tests {
     fn the_shipped_connectors_load() {
         for id in ["sandbox", "standard-webhooks", "any"] {
             assert_eq!(shipped(id).id, id);
+        }
+    }
+
+    const BASE: &str = "format: 1\nid: acme\nname: Acme\nstatus: documented\n";
+
+    /// What is said of a connector of which `rest` is all but the first four lines.
+    fn check(rest: &str) -> String {
+        match load("acme.yaml", &format!("{BASE}{rest}"), &|_| None) {
+            Ok(_) => "good".into(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_mistaken_word_is_answered_with_the_words_that_were_possible() {
+        let cases = [
+            (
+                "colour: red\n",
+                "5:1: unknown field `colour`, expected one of format, id, name, status, docs, \
+                 about, settings, base_url, hosts, auth, check, limit, errors, streams, webhooks, \
+                 register",
+            ),
+            (
+                "webhooks:\n  verify: standard\n",
+                "6:11: unknown variant `standard`, expected one of none, standard_webhooks, hmac",
+            ),
+            (
+                "webhooks:\n  verify: { hmac: { sha256: boddy, key: signing_secret, header: x, encoding: hex } }\n",
+                "6:29: unknown word `boddy`, expected one of `body`, `method`, `path`, `url`; a \
+                 text that looks like a word is written `{ text: boddy }`",
+            ),
+            (
+                "webhooks:\n  verify: { hmac: { key: signing_secret, header: x, encoding: hex } }\n",
+                "6:19: expected one of `sha1`, `sha256`",
+            ),
+            (
+                "webhooks:\n  verify: { hmac: { sha1: body, sha256: body, key: signing_secret, header: x, encoding: hex } }\n",
+                "6:19: `sha1` and `sha256` exclude each other",
+            ),
+            (
+                "webhooks:\n  verify: { hmac: { sha256: body, key: signing_secret, header: x, encoding: hxe } }\n",
+                "6:77: unknown variant `hxe`, expected one of hex, base64",
+            ),
+            (
+                "webhooks:\n  verify: none\n  type: .a[\n",
+                "7:9: `.a[` is not an expression: expected a closing bracket or quote at its end",
+            ),
+            (
+                "webhooks:\n  verify: none\n  title: { paid: env.HOME }\n",
+                "7:18: `env.HOME` is not an expression: there is no function `env` without arguments",
+            ),
+            (
+                "webhooks:\n  verify: none\n  dedupe: { heder: x }\n",
+                "7:13: unknown field `heder`, expected one of header, digest",
+            ),
+            ("auth:\n  - title: x\n", "6:5: expected one of `oauth_code`, `header_token`, `none`"),
+            (
+                "webhooks:\n  verify: none\n  answer: { within: 5 sec }\n",
+                "7:21: `5 sec` is not a length of time: expected a number and `ms`, `s`, `m`, `h` or `d`",
+            ),
+            (
+                "base_url: https://a.example\nstreams:\n  a: { get: /a, records: .a, key: .id, page: { cursor: { param: x } } }\n",
+                "7:58: missing field `at`",
+            ),
+            ("name: Other\n", "5:1: duplicate mapping key: name"),
+        ];
+        for (rest, expected) in cases {
+            assert_eq!(check(rest), format!("acme.yaml:{expected}"), "{rest}");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_told_before_its_fields_are_read() {
+        let says = |text: &str| load("a.yaml", text, &|_| None).unwrap_err().to_string();
+
+        assert_eq!(
+            says("format: 2\nwhatever: [1, {a: b}]\n"),
+            "a.yaml was made for a newer Patchbay: its format is 2, this one reads 1"
+        );
+        assert_eq!(says("format: 0\n"), "a.yaml: there is no format 0, expected 1");
+        assert_eq!(says("id: acme\n"), "a.yaml:1:1: missing field `format`");
+        assert!(says("").starts_with("a.yaml:1:1: "));
+        assert!(says("format: [").starts_with("a.yaml:1:"));
+        assert!(says("format: 1\n---\nformat: 1\n").starts_with("a.yaml:"));
+    }
+
+    #[test]
+    fn what_becomes_a_host_needs_a_pattern() {
+        let stream = "streams:\n  a: { get: /a, records: .a, key: .id }\n";
+        let with = |settings: &str, base: &str| {
+            check(&format!("settings: {settings}\nbase_url: \"{base}\"\n{stream}"))
+        };
+
+        assert_eq!(
+            with("{ shop: { title: Shop } }", "https://{{ settings.shop }}/api"),
+            "acme.yaml:6:12: `settings.shop` becomes part of a host, and needs a `pattern` for that"
+        );
+        assert_eq!(
+            with(
+                "{ shop: { title: Shop, pattern: '[a-z]+' } }",
+                "https://{{ settings.shop }}.example"
+            ),
+            "good"
+        );
+        assert_eq!(with("{ v: { title: Version } }", "https://a.example/{{ settings.v }}"), "good");
+        assert_eq!(
+            with("{ url: { title: Address } }", "{{ settings.url }}/wp-json"),
+            "acme.yaml:6:12: `settings.url` becomes part of a host, and needs a `pattern` for that"
+        );
+        assert_eq!(
+            with("{ v: { title: V } }", "https://{{ settings.w }}"),
+            "acme.yaml:6:12: there is no `settings.w` that `https://{{ settings.w }}` could hold"
+        );
+        assert!(with("{}", "http://a.example").contains("should be an `https://` address"));
+        assert!(with("{}", "{{ sandbox.url }}").contains("needs a `pattern`"));
+        assert!(with("{}", "https://a.example{{ token.x }}").contains("no `token.x`"));
+    }
+
+    #[test]
+    fn a_host_from_the_callback_or_the_token_has_a_pattern_too() {
+        let with = |keep: &str| {
+            check(&format!(
+                "hosts: [\"{{{{ token.domain }}}}.a.example\"]\nauth:\n  - oauth_code:\n      \
+                 authorize_url: https://a.example/connect\n      \
+                 token_url: \"https://{{{{ callback.prefix }}}}.a.example/token\"\n      \
+                 callback: {{ prefix: {{ pattern: '[a-z]+' }} }}\n      keep: {{ domain: {keep} }}\n"
+            ))
+        };
+
+        assert_eq!(with("{ at: .domain_prefix, pattern: '[a-z]+' }"), "good");
+        assert!(with(".domain_prefix").contains("`token.domain` becomes part of a host"));
+    }
+
+    #[test]
+    fn names_that_nobody_fills_in_are_found() {
+        let call = |text: &str| {
+            check(&format!(
+                "base_url: https://a.example\nstreams:\n  a: {{ get: \"{text}\", records: .a, key: .id }}\n"
+            ))
+        };
+
+        assert_eq!(
+            call("/{{ settings.nope }}"),
+            "acme.yaml:7:14: unknown setting `nope`, expected one of "
+        );
+        assert_eq!(
+            call("/{{ setings.nope }}"),
+            "acme.yaml:7:14: unknown name `setings.nope`, expected one that begins with \
+             `settings`, `token`, `sandbox`"
+        );
+        assert!(call("a").contains("should begin with `/`"));
+        assert!(call("http://b.example/").contains("should begin with `/`"));
+        assert_eq!(call("https://b.example/"), "good");
+    }
+
+    #[test]
+    fn an_event_speaks_of_a_stream_that_is_there() {
+        let with = |about: &str| {
+            check(&format!(
+                "base_url: https://a.example\nstreams:\n  orders: {{ get: /o, records: ., key: [.shop, .id] }}\n\
+                 webhooks:\n  verify: none\n  about: {{ paid: {about} }}\n"
+            ))
+        };
+
+        assert_eq!(with("{ stream: orders, key: [.shop, .id] }"), "good");
+        assert!(with("{ stream: order, key: .id }").contains("expected one of `orders`"));
+        assert!(with("{ stream: orders, key: .id }").contains("as many keys"));
+    }
+
+    #[test]
+    fn what_senders_would_not_understand_is_refused() {
+        for (rest, expected) in [
+            ("answer: { status: 302 }", "between 200 and 299"),
+            ("answer: { refused: 200 }", "between 400 and 499"),
+            ("answer: { overload: 404 }", "429 or between 500 and 599"),
+            ("dedupe: { header: 'a b' }", "`a b` is not the name of a header"),
+            ("type: { header: '' }", "`` is not the name of a header"),
+        ] {
+            let said = check(&format!("webhooks:\n  verify: none\n  {rest}\n"));
+            assert!(said.contains(expected), "{rest}: {said}");
+        }
+        let other = "webhooks:\n  verify: { hmac: { sha256: body, key: app_secret, header: x, encoding: hex } }\n";
+        assert!(check(other).contains("a signing secret is called `signing_secret`"));
+        assert!(
+            check("register: { rest: { create: { post: /a }, id: .id } }\n")
+                .contains("needs `webhooks`")
+        );
+    }
+
+    #[test]
+    fn the_sandboxs_status_is_for_the_sandbox_alone() {
+        let text = BASE.replace("documented", "sandbox");
+
+        let error = load("a.yaml", &text, &|_| None).unwrap_err();
+
+        assert_eq!(error.to_string(), "a.yaml:4:1: `status: sandbox` is for the sandbox alone");
+    }
+
+    #[test]
+    fn steps_may_stand_in_a_file_beside_it() {
+        let text = format!("{BASE}auth:\n  - {{ none: {{}}, steps: steps.md }}\n");
+        let files = |name: &str| (name == "steps.md").then(|| "1. Nothing".to_owned());
+
+        let connector = load("a.yaml", &text, &files).unwrap();
+
+        assert_eq!(connector.auth[0].steps.as_deref(), Some("1. Nothing"));
+        let missing = load("a.yaml", &text, &|_| None).unwrap_err().to_string();
+        assert_eq!(missing, "a.yaml: there is no file `steps.md` beside it");
+        for name in ["../secret.md", "/etc/secret.md", ".hidden.md", "a\\b.md"] {
+            let text = format!("{BASE}auth:\n  - {{ none: {{}}, steps: '{name}' }}\n");
+            let error = load("a.yaml", &text, &|_| Some("x".into())).unwrap_err().to_string();
+            assert!(error.contains("is not a file beside the connector"), "{error}");
+        }
+    }
+
+    #[test]
+    fn size_depth_and_aliases_have_an_end() {
+        let large = format!("{BASE}about: {}\n", "x".repeat(MAX_BYTES));
+        assert!(load("a.yaml", &large, &|_| None).unwrap_err().to_string().contains("larger than"));
+
+        let deep = format!("{BASE}about: {}{}\n", "[".repeat(10_000), "]".repeat(10_000));
+        assert!(load("a.yaml", &deep, &|_| None).is_err());
+
+        let mut bomb = format!("{BASE}a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
+        for level in 1..12 {
+            let before = format!("*a{}, ", level - 1).repeat(9);
+            bomb.push_str(&format!("a{level}: &a{level} [{before}]\n"));
+        }
+        let start = std::time::Instant::now();
+        assert!(load("a.yaml", &bomb, &|_| None).is_err());
+        assert!(start.elapsed() < std::time::Duration::from_secs(5));
+    }
+
+    #[test]
+    fn shorthands_mean_the_long_form() {
+        let webhooks = |rest: &str| {
+            let text = format!("{BASE}webhooks:\n  verify: none\n{rest}");
+            load("a.yaml", &text, &|_| None).unwrap().webhooks.unwrap()
+        };
+
+        assert_eq!(webhooks("  dedupe: .id\n"), webhooks("  dedupe: [.id]\n"));
+        assert_eq!(
+            webhooks("  dedupe: { header: X-Id }\n"),
+            webhooks("  dedupe: { header: [x-id] }\n")
+        );
+        assert_eq!(webhooks("  title: .name\n"), webhooks("  title: { '*': .name }\n"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,80}") {
+            let _ = load("a.yaml", &text, &|_| None);
+            let _ = load("a.yaml", &format!("{BASE}base_url: {text}\nstreams: {{}}\n"), &|_| None);
+            let _ = load("a.yaml", &format!("{BASE}webhooks: {text}\n"), &|_| None);
         }
     }
 }

@@ -27,8 +27,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use self::auth::{
-    CallbackParam, ClientAuth, ClientSecret, HeaderToken, OauthCode, Pkce, Redirect, Refresh, Send,
-    TOKEN, Way, WayKind,
+    CallbackParam, ClientAuth, ClientSecret, HeaderToken, Keep, OauthCode, Pkce, Redirect, Refresh,
+    Send, TOKEN, Way, WayKind,
 };
 pub use self::call::{Body, Call, Method, Tree};
 pub use self::field::{Field, Fields, FormField};
