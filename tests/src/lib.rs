@@ -1,1 +1,27 @@
-//! placeholder
+//! Patchbay from outside: everything real that can be, on a data directory of its own.
+//!
+//! [`TestApp`] is the real engine and the real routers. Only the edges are stood in for: the
+//! keychain by a vault in memory, the wall clock by one that a test sets, other people's APIs by
+//! the sandbox. Each module tests one noun.
+
+pub mod app;
+pub mod socket;
+
+#[cfg(test)]
+mod events;
+#[cfg(test)]
+mod inboxes;
+#[cfg(test)]
+mod ingress;
+#[cfg(test)]
+mod login;
+#[cfg(test)]
+mod openapi;
+#[cfg(test)]
+mod sandbox_shop;
+#[cfg(test)]
+mod settings;
+#[cfg(test)]
+mod tcp_door;
+
+pub use app::{Answer, TestApp, TestInbox};

@@ -26,14 +26,20 @@ impl From<JsonRejection> for ApiError {
         if rejection.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
             return Self::too_large();
         }
-        Self::invalid(rejection.body_text())
+        Self::invalid(sentence(&rejection.body_text()))
             .hint("The body is a JSON object, with `content-type: application/json`.")
     }
 }
 
+/// The framework's words as ours are written: in the middle of a sentence.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
 impl From<QueryRejection> for ApiError {
     fn from(rejection: QueryRejection) -> Self {
-        Self::invalid(rejection.body_text())
+        Self::invalid(sentence(&rejection.body_text()))
     }
 }
 

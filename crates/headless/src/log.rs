@@ -19,12 +19,14 @@ const KEPT: usize = 7;
 pub(crate) fn start(data_dir: &Path, filter: &str) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| Failure::new("log_filter", format!("--log cannot be read: {error}")))?;
+    let folder = data_dir.join("logs");
+    std::fs::create_dir_all(&folder)?;
     let file = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix("patchbay")
         .filename_suffix("log")
         .max_log_files(KEPT)
-        .build(data_dir.join("logs"))
+        .build(folder)
         .map_err(|error| Failure::new("unusable", format!("the log cannot be written: {error}")))?;
     tracing_subscriber::registry()
         .with(filter)
