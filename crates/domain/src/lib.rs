@@ -8,6 +8,7 @@ pub mod connector;
 pub mod dedupe;
 pub mod event;
 pub mod expression;
+pub mod fixture;
 pub mod id;
 pub mod inbox;
 pub mod intake;

@@ -191,6 +191,25 @@ impl Connector {
 
     /// The JSON schema of the file, for editors.
     pub fn schema() -> serde_json::Value {
-        schemars::schema_for!(Self).to_value()
+        let mut schema = schemars::schema_for!(Self);
+        schema.insert("title".into(), "A connector of Patchbay, format 1".into());
+        schema.insert("description".into(), "What an API is like.".into());
+        let mut schema = schema.to_value();
+        plain_descriptions(&mut schema);
+        schema
+    }
+}
+
+/// Documentation links to types mean nothing to whoever writes a connector.
+fn plain_descriptions(schema: &mut serde_json::Value) {
+    match schema {
+        serde_json::Value::Object(members) => {
+            if let Some(serde_json::Value::String(text)) = members.get_mut("description") {
+                *text = text.replace("[`", "`").replace("`]", "`").replace('\n', " ");
+            }
+            members.values_mut().for_each(plain_descriptions);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(plain_descriptions),
+        _ => {}
     }
 }
