@@ -1,0 +1,222 @@
+//! `patchbay serve` as a process: how it begins, how it ends, and whom it lets in beside it.
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A user without a keychain, and a data directory.
+struct Home(TempDir);
+
+/// A running Patchbay.
+struct Serve {
+    child: Child,
+    /// What it said when it was ready.
+    line: String,
+}
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn data(&self) -> PathBuf {
+        self.0.path().join("data")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_patchbay"));
+        command
+            .args(args)
+            .env_clear()
+            .env("HOME", self.0.path())
+            .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
+            .env("PATCHBAY_DATA_DIR", self.data());
+        command
+    }
+
+    fn patchbay(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    fn serve(&self) -> Serve {
+        let free = ["serve", "--api", "127.0.0.1:0", "--ingress", "127.0.0.1:0"];
+        let mut child =
+            self.command(&free).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Serve { child, line }
+    }
+
+    fn serving(&self) -> Value {
+        serde_json::from_slice(&std::fs::read(self.data().join("serve.json")).unwrap()).unwrap()
+    }
+}
+
+impl Serve {
+    fn end(&mut self, signal: Signal) -> Option<i32> {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn it_says_where_it_is_to_people_and_to_programs() {
+    let home = Home::new();
+
+    let serve = home.serve();
+
+    let serving = home.serving();
+    let api_url = serving["api_url"].as_str().unwrap();
+    assert!(serve.line.starts_with(&format!("Patchbay is at {api_url}/#login=")), "{}", serve.line);
+    assert_eq!(serving["pid"], serve.child.id());
+    assert!(serving["ingress_url"].as_str().unwrap().starts_with("http://127.0.0.1:"));
+    let token_file = PathBuf::from(serving["token_file"].as_str().unwrap());
+    assert!(std::fs::read_to_string(token_file).unwrap().len() >= 32);
+}
+
+#[test]
+fn its_data_is_for_its_owner_alone() {
+    let home = Home::new();
+
+    let _serve = home.serve();
+
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode();
+    assert_eq!(mode(&home.data()) & 0o777, 0o700);
+    let mut folders = vec![home.data()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(mode(&path) & 0o077, 0, "{}", path.display());
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_second_one_on_the_same_data_exits_with_3() {
+    let home = Home::new();
+    let _serve = home.serve();
+
+    let second = home.patchbay(&["serve", "--api", "127.0.0.1:0", "--ingress", "127.0.0.1:0"]);
+
+    assert_eq!(second.status.code(), Some(3));
+    assert!(text(&second.stderr).contains("another Patchbay"), "{}", text(&second.stderr));
+    assert_eq!(text(&second.stdout), "");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let home = Home::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+
+    let out = home.patchbay(&["serve", "--api", "127.0.0.1:0", "--ingress", &address]);
+
+    assert_eq!(out.status.code(), Some(1));
+    assert!(text(&out.stderr).contains(&format!("{address} is taken")), "{}", text(&out.stderr));
+    assert!(text(&out.stderr).contains("--ingress"), "{}", text(&out.stderr));
+}
+
+#[test]
+fn a_signal_ends_it_well_and_takes_the_announcement_away() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let home = Home::new();
+        let mut serve = home.serve();
+        // A reader of the changes must not hold up the end.
+        let mut tail = home.command(&["events", "tail"]).stderr(Stdio::null()).spawn().unwrap();
+
+        let code = serve.end(signal);
+
+        assert_eq!(code, Some(0), "{signal:?}");
+        assert!(!home.data().join("serve.json").exists());
+        tail.kill().unwrap();
+        tail.wait().unwrap();
+        assert_eq!(home.patchbay(&["login"]).status.code(), Some(3));
+    }
+}
+
+#[test]
+fn what_a_killed_one_left_behind_is_recognised() {
+    let home = Home::new();
+    let mut serve = home.serve();
+    let stale = home.serving();
+
+    serve.end(Signal::KILL);
+    let without = home.patchbay(&["login"]);
+    let again = home.serve();
+
+    assert_eq!(without.status.code(), Some(3));
+    assert_ne!(home.serving()["pid"], stale["pid"]);
+    assert!(again.line.contains("#login="));
+}
+
+#[test]
+fn login_prints_another_address() {
+    let home = Home::new();
+    let serve = home.serve();
+
+    let text_out = home.patchbay(&["login"]);
+    let json_out = home.patchbay(&["login", "--json"]);
+
+    let line = text(&text_out.stdout).trim();
+    assert!(line.contains("/#login="), "{line}");
+    assert!(!serve.line.contains(line));
+    let json: Value = serde_json::from_slice(&json_out.stdout).unwrap();
+    assert!(json["url"].as_str().is_some_and(|url| url.contains("/#login=")));
+    assert!(json["expires_at"].is_string());
+}
+
+#[test]
+fn the_log_says_that_it_is_ready_and_holds_no_token() {
+    let home = Home::new();
+    let mut serve = home.serve();
+    let token = std::fs::read_to_string(home.data().join("token")).unwrap();
+    let code = serve.line.trim().split_once("#login=").unwrap().1.to_owned();
+
+    serve.end(Signal::TERM);
+
+    let mut logs = std::fs::read_dir(home.data().join("logs")).unwrap();
+    let log = std::fs::read_to_string(logs.next().unwrap().unwrap().path()).unwrap();
+    assert!(log.contains("is ready"), "{log}");
+    assert!(log.contains("stopped"), "{log}");
+    assert!(!log.contains(token.trim()));
+    assert!(!log.contains(&code));
+}
+
+#[test]
+fn data_of_a_newer_version_is_left_alone() {
+    let home = Home::new();
+    home.serve().end(Signal::TERM);
+    let database = home.data().join("patchbay.db");
+    let newer = std::fs::read(&database).map(|mut bytes| {
+        // The format is SQLite's user version, at this place of its header.
+        bytes[60..64].copy_from_slice(&9_999_u32.to_be_bytes());
+        bytes
+    });
+    std::fs::write(&database, newer.as_ref().unwrap()).unwrap();
+
+    let out = home.patchbay(&["serve", "--api", "127.0.0.1:0", "--ingress", "127.0.0.1:0"]);
+
+    assert_eq!(out.status.code(), Some(1));
+    assert!(text(&out.stderr).contains("newer Patchbay"), "{}", text(&out.stderr));
+    assert_eq!(std::fs::read(&database).unwrap(), newer.unwrap());
+}
