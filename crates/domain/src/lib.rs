@@ -17,6 +17,7 @@ pub mod mask;
 pub mod page;
 pub mod paging;
 mod raw;
+pub mod reach;
 pub mod record;
 pub mod refusal;
 pub mod retry;

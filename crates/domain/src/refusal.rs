@@ -32,6 +32,8 @@ pub enum Reason {
     VaultLocked,
     /// More came than could be written.
     Overload,
+    /// The inbox's connector cannot be read.
+    NoConnector,
 }
 
 /// A refusal that is not stored yet.

@@ -52,8 +52,31 @@ pub struct Authorize {
     pub expires_at: Timestamp,
 }
 
+/// What a call carries to be let in.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Credential {
+    /// The header and its whole value; none where a connection needs none.
+    pub(crate) header: Option<(http::HeaderName, domain::secret::Secret)>,
+    /// What the connector's texts may use as `token.NAME`; never the tokens themselves.
+    pub(crate) values: serde_json::Value,
+}
+
 #[expect(clippy::todo, unused_variables, clippy::unused_async, reason = "the outline")]
 impl Engine {
+    /// The credential of a connection, renewed where it is about to end.
+    pub(crate) async fn credential(
+        &self,
+        connection: &domain::connection::Connection,
+    ) -> Result<Credential, crate::outgoing::Error> {
+        todo!()
+    }
+    /// A new credential after one was refused, or the connection needs a sign-in.
+    pub(crate) async fn renew(
+        &self,
+        connection: &domain::connection::Connection,
+    ) -> Result<Credential, crate::outgoing::Error> {
+        todo!()
+    }
     /// Begins a sign-in; an earlier one of the same connection ends.
     pub async fn authorize(&self, id: ConnectionId) -> Result<Authorize, Error> {
         todo!()

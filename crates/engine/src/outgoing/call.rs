@@ -1,0 +1,296 @@
+//! Calls for a connection: its address, its credential, its budget.
+
+use bytes::Bytes;
+use domain::connection::Connection;
+use domain::connector::{Body, Call, Connector, Errors, Read, Status};
+use domain::json::Json;
+use domain::paging::PageRequest;
+use domain::reach::{NamedBy, Reach};
+use domain::template::{self, Place};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use url::Url;
+
+use super::budget::Budget;
+use super::{Answer, Error, Request};
+use crate::Engine;
+use crate::sign_in::Credential;
+
+/// Where a call goes.
+#[derive(Debug, Clone)]
+pub(crate) enum Target {
+    /// A path below the connector's `base_url`, encoded, and a query that is not.
+    Path { path: String, query: Vec<(String, String)> },
+    /// An address that the other side named, whole or relative to `base_url`.
+    Url(String),
+}
+
+/// What a call carries.
+#[derive(Debug, Clone)]
+pub(crate) enum Content {
+    Json(Value),
+    Form(Vec<(String, String)>),
+}
+
+/// A call before its connection is known.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiRequest {
+    pub(crate) method: Method,
+    pub(crate) target: Target,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) content: Option<Content>,
+}
+
+impl ApiRequest {
+    /// The call of a connector, `values` filled in.
+    pub(crate) fn from_call(call: &Call, values: &Value) -> Result<Self, template::Error> {
+        let texts = |texts: &indexmap::IndexMap<String, template::Template>, place| {
+            texts
+                .iter()
+                .map(|(name, text)| Ok((name.clone(), text.render(place, values)?)))
+                .collect::<Result<Vec<_>, template::Error>>()
+        };
+        let content = match &call.body {
+            None => None,
+            Some(Body::Json(tree)) => Some(Content::Json(tree.render(values)?)),
+            Some(Body::Form(fields)) => Some(Content::Form(texts(fields, Place::Text)?)),
+        };
+        Ok(Self {
+            method: call.method.as_str().parse().unwrap_or(Method::GET),
+            target: Target::Path {
+                path: call.path.render(Place::Path, values)?,
+                query: texts(&call.query, Place::Text)?,
+            },
+            headers: texts(&call.headers, Place::Header)?,
+            content,
+        })
+    }
+
+    /// The reading of a connector, `values` filled in.
+    pub(crate) fn from_read(read: &Read, values: &Value) -> Result<Self, template::Error> {
+        let Read::Get { path, query } = read;
+        let query = query
+            .iter()
+            .map(|(name, text)| Ok((name.clone(), text.render(Place::Text, values)?)))
+            .collect::<Result<_, template::Error>>()?;
+        let target = Target::Path { path: path.render(Place::Path, values)?, query };
+        Ok(Self { method: Method::GET, target, headers: Vec::new(), content: None })
+    }
+}
+
+impl From<PageRequest> for ApiRequest {
+    fn from(request: PageRequest) -> Self {
+        let target = match request {
+            PageRequest::Path { path, query } => Target::Path { path, query },
+            PageRequest::Url(url) => Target::Url(url),
+        };
+        Self { method: Method::GET, target, headers: Vec::new(), content: None }
+    }
+}
+
+impl From<template::Error> for Error {
+    fn from(error: template::Error) -> Self {
+        Self::Connector(error.to_string())
+    }
+}
+
+impl Engine {
+    /// Makes a call for a connection. The answer is one that the connector counts as good.
+    ///
+    /// A credential that is refused is renewed once, and the call is made again.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. Where the credential is refused for good, the connection needs a sign-in.
+    pub(crate) async fn call(
+        &self,
+        connection: &Connection,
+        request: &ApiRequest,
+    ) -> Result<Answer, Error> {
+        let id = &connection.connection.connector;
+        let missing = || Error::Connector(format!("there is no connector `{id}`"));
+        let connector = self.inner.connectors.get(id).ok_or_else(missing)?;
+
+        let credential = self.credential(connection).await?;
+        let answer = self.call_with(connection, &connector, request, &credential).await?;
+        if answer.status != 401 {
+            return good(&connector.errors, answer, self.now());
+        }
+        let credential = self.renew(connection).await?;
+        let again = self.call_with(connection, &connector, request, &credential).await?;
+        let again = Answer { requests: again.requests + answer.requests, ..again };
+        good(&connector.errors, again, self.now())
+    }
+
+    async fn call_with(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        request: &ApiRequest,
+        credential: &Credential,
+    ) -> Result<Answer, Error> {
+        let values = self.values(connection, connector, &credential.values);
+        let base = base_url(connector, &values)?;
+        let request = whole(request, &base, credential)?;
+        let budget = Budget::new(&connector.limit, &connector.errors, &values)?;
+        let budget = self.inner.outgoing.budget(connection.id, || budget);
+        let reach = self.reach(connector, &values)?;
+        self.inner.outgoing.send(&request, &reach, Some(&budget)).await
+    }
+
+    /// What the connector's texts may speak of, for this connection.
+    pub(crate) fn values(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        token: &Value,
+    ) -> Value {
+        let defaults = connector.settings.iter().filter_map(|(name, field)| {
+            Some((name.clone(), Value::String(field.default.clone()?)))
+        });
+        let given = connection.connection.settings.iter();
+        let given = given.map(|(name, value)| (name.clone(), Value::String(value.clone())));
+        let settings: serde_json::Map<_, _> = defaults.chain(given).collect();
+        let mut values = json!({ "settings": settings, "token": token });
+        if let Some(sandbox) = self.sandbox_for(connector) {
+            values["sandbox"] = json!({ "url": sandbox.as_str().trim_end_matches('/') });
+        }
+        values
+    }
+
+    /// Where a connection of this connector may call.
+    pub(crate) fn reach(&self, connector: &Connector, values: &Value) -> Result<Reach, Error> {
+        let mut hosts = Vec::new();
+        for host in &connector.hosts {
+            hosts.push(host.render(Place::Address, values)?.to_ascii_lowercase());
+        }
+        let mut typed = false;
+        if let Some(base) = &connector.base_url {
+            // A host that is filled in from a setting alone, with no suffix of the provider's, is
+            // one that the user typed.
+            typed = base.text().trim_start_matches("https://").starts_with("{{ settings.");
+            hosts.extend(host_of(&base.render(Place::Address, values)?));
+        }
+        for way in &connector.auth {
+            if let domain::connector::WayKind::OauthCode(oauth) = &way.kind {
+                for url in [&oauth.authorize_url, &oauth.token_url] {
+                    // One that speaks of the callback cannot be filled in yet; `hosts` names it.
+                    hosts.extend(
+                        url.render(Place::Address, values).ok().and_then(|url| host_of(&url)),
+                    );
+                }
+            }
+        }
+        Ok(Reach {
+            hosts,
+            typed,
+            sandbox: self.sandbox_for(connector),
+            own_ports: self.own_ports(),
+        })
+    }
+
+    /// The address of the sandbox, for its own connector and no other.
+    fn sandbox_for(&self, connector: &Connector) -> Option<Url> {
+        let is_sandbox = connector.status == Status::Sandbox;
+        self.sandbox().filter(|_| is_sandbox).map(|sandbox| sandbox.url.clone())
+    }
+}
+
+fn host_of(url: &str) -> Option<String> {
+    Some(Url::parse(url).ok()?.host_str()?.to_ascii_lowercase())
+}
+
+/// The connector's base address for a connection, without a slash at its end.
+fn base_url(connector: &Connector, values: &Value) -> Result<Url, Error> {
+    let base = connector.base_url.as_ref();
+    let base = base.ok_or_else(|| Error::Connector("it has no `base_url`".into()))?;
+    let text = base.render(Place::Address, values)?;
+    Url::parse(&text).map_err(|_| Error::Connector(format!("`{text}` is not an address")))
+}
+
+fn whole(request: &ApiRequest, base: &Url, credential: &Credential) -> Result<Request, Error> {
+    let unfit = |text: &str| Error::Connector(format!("`{text}` is not an address"));
+    let (url, named_by) = match &request.target {
+        Target::Url(url) => (base.join(url).map_err(|_| unfit(url))?, NamedBy::Data),
+        Target::Path { path, query } => {
+            let text = if path.starts_with("https://") || path.starts_with("http://") {
+                path.clone()
+            } else {
+                format!("{}{path}", base.as_str().trim_end_matches('/'))
+            };
+            let mut url = Url::parse(&text).map_err(|_| unfit(&text))?;
+            if !query.is_empty() {
+                url.query_pairs_mut().extend_pairs(query);
+            }
+            (url, NamedBy::Connector)
+        }
+    };
+
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    for (name, value) in &request.headers {
+        insert(&mut headers, name, value)?;
+    }
+    let body = request.content.as_ref().map(|content| match content {
+        Content::Json(value) => {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            Bytes::from(value.to_string())
+        }
+        Content::Form(fields) => {
+            let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+            headers.insert(header::CONTENT_TYPE, form);
+            let mut form = url::form_urlencoded::Serializer::new(String::new());
+            Bytes::from(form.extend_pairs(fields).finish())
+        }
+    });
+
+    let mut carried = HeaderMap::new();
+    if let Some((name, secret)) = &credential.header {
+        let mut value = HeaderValue::from_str(secret.expose())
+            .map_err(|_| Error::Connector("the credential does not fit into a header".into()))?;
+        value.set_sensitive(true);
+        carried.insert(name.clone(), value);
+    }
+    Ok(Request {
+        method: request.method.clone(),
+        url,
+        named_by,
+        headers,
+        credential: carried,
+        body,
+    })
+}
+
+fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Error> {
+    let unfit = || Error::Connector(format!("`{name}` is not a header"));
+    let header = HeaderName::try_from(name).map_err(|_| unfit())?;
+    headers.insert(header, HeaderValue::from_str(value).map_err(|_| unfit())?);
+    Ok(())
+}
+
+/// Tells an answer that is one from a fault.
+fn good(errors: &Errors, answer: Answer, now: Timestamp) -> Result<Answer, Error> {
+    let in_200 = errors.in_200.as_ref();
+    if (200..300).contains(&answer.status) {
+        let Some(in_200) = in_200 else { return Ok(answer) };
+        let failed = Json::parse(&answer.body).is_ok_and(|body| in_200.when.holds(&body, now));
+        if !failed {
+            return Ok(answer);
+        }
+    }
+    if answer.status == 401 {
+        return Err(Error::Credentials(answer.host));
+    }
+    let message = Json::parse(&answer.body)
+        .ok()
+        .and_then(|body| {
+            let code = in_200.and_then(|in_200| in_200.code.as_ref());
+            [errors.message.as_ref(), code, errors.code.as_ref()]
+                .into_iter()
+                .flatten()
+                .find_map(|at| at.text_of(&body, now))
+        })
+        .map_or_else(String::new, |message| domain::text::clean(&message, 300));
+    Err(Error::Status { host: answer.host, status: answer.status, message })
+}

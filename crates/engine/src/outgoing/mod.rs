@@ -1,0 +1,321 @@
+//! The one client that calls other people's APIs.
+//!
+//! [`Outgoing::send`] is one request: where it may go is checked before each hop and again for the
+//! address that its name leads to; time and size are bounded; what is worth another try is tried
+//! again. [`Engine::call`](crate::Engine) is what the other modules use: it knows the connection,
+//! attaches its credential and keeps to its budget. Nothing of a query, a header's value or a body
+//! reaches a log from here.
+
+mod budget;
+mod call;
+mod resolve;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use domain::id::ConnectionId;
+use domain::reach::{NamedBy, Network, Reach, Refused};
+use domain::retry;
+use http::{HeaderMap, Method, header};
+use jiff::{SignedDuration, Timestamp};
+use url::Url;
+
+use self::budget::Budget;
+use crate::clock::Clock;
+use crate::{store, vault};
+
+pub(crate) use self::call::ApiRequest;
+
+/// How long a connection may take to open.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long nothing may come.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How long one request may take from beginning to end.
+const WHOLE: Duration = Duration::from_secs(120);
+/// The largest answer, in bytes.
+const LARGEST: usize = 64 * 1024 * 1024;
+/// How often a request is tried.
+const TRIES: u32 = 4;
+/// The longest wait that happens here; a longer one is the caller's, who can say so.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(20);
+/// How many redirects are followed.
+const HOPS: u32 = 5;
+
+/// Why a call was not answered as hoped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is none that this connection may call.
+    #[error(transparent)]
+    Host(#[from] Refused),
+    /// Nobody answered.
+    #[error("{host} cannot be reached: {why}")]
+    Unreachable {
+        /// Who.
+        host: String,
+        /// What the system said.
+        why: String,
+    },
+    /// The answer took too long.
+    #[error("{0} did not answer in time")]
+    TimedOut(String),
+    /// The answer was larger than it may be.
+    #[error("the answer of {0} was too large")]
+    TooLarge(String),
+    /// The credentials were refused.
+    #[error("{0} refused the credentials")]
+    Credentials(String),
+    /// There are no credentials to call with: the user has to sign in.
+    #[error("{0}")]
+    SignIn(String),
+    /// The budget is used up.
+    #[error("{host} allows no more calls until {until}")]
+    RateLimited {
+        /// Who.
+        host: String,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Another status than the connector counts as good.
+    #[error("{host} answered {status}{}", if .message.is_empty() { String::new() } else { format!(": {message}") })]
+    Status {
+        /// Who.
+        host: String,
+        /// Its status.
+        status: u16,
+        /// What it said, as far as it is text.
+        message: String,
+    },
+    /// The answer is not what the connector says it is.
+    #[error("{host} answered something else than expected: {why}")]
+    Answer {
+        /// Who.
+        host: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A text of the connector cannot be filled in.
+    #[error("the connector does not fit: {0}")]
+    Connector(String),
+    /// The store's fault.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The vault's fault.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+}
+
+/// One request, whole.
+#[derive(Clone)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) named_by: NamedBy,
+    pub(crate) headers: HeaderMap,
+    /// Sent to the first host alone, never to another that a redirect names.
+    pub(crate) credential: HeaderMap,
+    pub(crate) body: Option<Bytes>,
+}
+
+/// What came back, whatever its status.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) host: String,
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// How many requests it took.
+    pub(crate) requests: u32,
+}
+
+/// The handle; cheap to clone.
+#[derive(Clone)]
+pub struct Outgoing {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    clock: Arc<dyn Clock>,
+    /// Dials addresses of the public network alone.
+    public: reqwest::Client,
+    /// Dials private ones too.
+    any: reqwest::Client,
+    budgets: Mutex<HashMap<ConnectionId, Arc<Budget>>>,
+}
+
+impl Outgoing {
+    /// A client that reads the time from `clock`.
+    ///
+    /// # Errors
+    ///
+    /// When TLS cannot be set up.
+    pub fn new(clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
+        let inner = Inner {
+            clock,
+            public: client(Network::Public)?,
+            any: client(Network::Any)?,
+            budgets: Mutex::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Forgets what is known of a connection's budget: its settings changed, or it is gone.
+    pub(crate) fn forget(&self, id: ConnectionId) {
+        self.inner.budgets.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    fn budget(&self, id: ConnectionId, make: impl FnOnce() -> Budget) -> Arc<Budget> {
+        let mut budgets = self.inner.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        budgets.entry(id).or_insert_with(|| Arc::new(make())).clone()
+    }
+
+    /// Sends a request, within `reach` and `budget`, and tries again what is worth it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer. Any status is an answer, except too many requests when the wait
+    /// is longer than [`PATIENCE`].
+    pub(crate) async fn send(
+        &self,
+        request: &Request,
+        reach: &Reach,
+        budget: Option<&Budget>,
+    ) -> Result<Answer, Error> {
+        let host = request.url.host_str().unwrap_or_default().to_owned();
+        let mut requests = 0;
+        loop {
+            if let Some(budget) = budget {
+                budget.wait(&host, self.inner.clock.now()).await?;
+            }
+            requests += 1;
+            let answer = self.hops(request, reach).await;
+            let now = self.inner.clock.now();
+            if let (Some(budget), Ok(answer)) = (budget, &answer) {
+                budget.learn(answer, now);
+            }
+            let Some(wait) = self.wait_before_retry(request, &answer, budget, requests, now) else {
+                return answer.map(|answer| Answer { requests, ..answer });
+            };
+            if wait > PATIENCE || requests >= TRIES {
+                return match answer {
+                    Ok(answer) if is_over(&answer, budget) => Err(Error::RateLimited {
+                        host,
+                        until: now.saturating_add(wait).unwrap_or(now),
+                    }),
+                    answer => answer.map(|answer| Answer { requests, ..answer }),
+                };
+            }
+            tracing::debug!(%host, requests, wait_ms = wait.as_millis(), "a call is tried again");
+            tokio::time::sleep(wait.unsigned_abs()).await;
+        }
+    }
+
+    /// How long to wait before the request is sent once more; none where its answer stands.
+    fn wait_before_retry(
+        &self,
+        request: &Request,
+        answer: &Result<Answer, Error>,
+        budget: Option<&Budget>,
+        tries: u32,
+        now: Timestamp,
+    ) -> Option<SignedDuration> {
+        let again = retry::backoff(tries, random_share());
+        match answer {
+            Ok(answer) if is_over(answer, budget) => {
+                let asked = budget.and_then(|budget| budget.asked_wait(answer, now));
+                Some(asked.unwrap_or(again))
+            }
+            Ok(answer) if matches!(answer.status, 502..=504) => {
+                let asked = budget.and_then(|budget| budget.asked_wait(answer, now));
+                request.method.is_idempotent().then(|| asked.unwrap_or(again))
+            }
+            Err(Error::Unreachable { .. } | Error::TimedOut(_)) if tries < TRIES => {
+                request.method.is_safe().then_some(again)
+            }
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    /// Sends a request and follows where it is sent on to.
+    async fn hops(&self, request: &Request, reach: &Reach) -> Result<Answer, Error> {
+        let mut request = request.clone();
+        for _ in 0..HOPS {
+            let answer = self.once(&request, reach).await?;
+            if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) || !request.method.is_safe() {
+                return Ok(answer);
+            }
+            let location = answer.headers.get(header::LOCATION).and_then(|to| to.to_str().ok());
+            let Some(next) = location.and_then(|to| request.url.join(to).ok()) else {
+                return Ok(answer);
+            };
+            if next.host_str() != request.url.host_str() || next.scheme() != request.url.scheme() {
+                request.credential.clear();
+            }
+            request.url = next;
+            request.named_by = NamedBy::Data;
+        }
+        let host = request.url.host_str().unwrap_or_default().to_owned();
+        Err(Error::Answer { host, why: format!("it sent us on more than {HOPS} times") })
+    }
+
+    async fn once(&self, request: &Request, reach: &Reach) -> Result<Answer, Error> {
+        let client = match reach.check(&request.url, request.named_by)? {
+            Network::Public => &self.inner.public,
+            Network::Any => &self.inner.any,
+        };
+        let mut headers = request.headers.clone();
+        headers.extend(request.credential.clone());
+        let mut builder = client.request(request.method.clone(), request.url.clone());
+        builder = builder.headers(headers);
+        if let Some(body) = &request.body {
+            builder = builder.body(body.clone());
+        }
+
+        let host = request.url.host_str().unwrap_or_default().to_owned();
+        let mut response = builder.send().await.map_err(|error| fault(&host, &error))?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let mut body = BytesMut::new();
+        while let Some(part) = response.chunk().await.map_err(|error| fault(&host, &error))? {
+            if body.len() + part.len() > LARGEST {
+                return Err(Error::TooLarge(host));
+            }
+            body.extend_from_slice(&part);
+        }
+        Ok(Answer { host, status, headers, body: body.freeze(), requests: 1 })
+    }
+}
+
+fn client(network: Network) -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .user_agent(concat!("Patchbay/", env!("CARGO_PKG_VERSION")))
+        .dns_resolver(Arc::new(resolve::Within(network)))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(CONNECT)
+        .read_timeout(SILENCE)
+        .timeout(WHOLE)
+        .build()
+}
+
+/// Whether an answer says that it was too much.
+fn is_over(answer: &Answer, budget: Option<&Budget>) -> bool {
+    budget.map_or(answer.status == 429, |budget| budget.is_over(answer))
+}
+
+fn fault(host: &str, error: &reqwest::Error) -> Error {
+    if error.is_timeout() {
+        return Error::TimedOut(host.into());
+    }
+    // The innermost cause is the sentence; what is around it repeats the address.
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    Error::Unreachable { host: host.into(), why: domain::text::clean(&cause.to_string(), 200) }
+}
+
+/// A number from 0 to 1 for jitter.
+fn random_share() -> f64 {
+    f64::from(u32::from_le_bytes(crate::random())) / f64::from(u32::MAX)
+}
