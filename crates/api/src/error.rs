@@ -355,6 +355,7 @@ impl From<inbox::Error> for ApiError {
         match error {
             inbox::Error::Field { field, problem } => Self::field(&field, &problem),
             inbox::Error::Connector(_) => unknown_connector(error.to_string()),
+            inbox::Error::Sender(error) => error.into(),
             inbox::Error::Store(error) => error.into(),
             inbox::Error::Vault(error) => error.into(),
         }
@@ -417,6 +418,16 @@ impl From<outgoing::Error> for ApiError {
     fn from(error: outgoing::Error) -> Self {
         let message = error.to_string();
         let (status, code, hint) = match error {
+            outgoing::Error::Store(error) => return error.into(),
+            outgoing::Error::Vault(error) => return error.into(),
+            outgoing::Error::SignIn(_) => {
+                (StatusCode::CONFLICT, Code::Credentials, "Sign in again on the Connections page.")
+            }
+            outgoing::Error::Connector(_) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                Code::UnknownConnector,
+                "Check the connection's settings; the connector's file may need a correction.",
+            ),
             outgoing::Error::Host(_) => (
                 StatusCode::FORBIDDEN,
                 Code::ForbiddenHost,
@@ -497,6 +508,10 @@ impl From<OpenError> for ApiError {
         match error {
             OpenError::Store(error) => error.into(),
             OpenError::DataDir(error) => error.into(),
+            OpenError::Tls(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unusable, error.to_string())
+                    .hint("Check that this system's certificates are installed.")
+            }
         }
     }
 }

@@ -80,6 +80,13 @@ pub struct Notice {
     pub added: u64,
 }
 
+impl Notice {
+    /// That something of this noun changed.
+    pub const fn of(noun: Noun) -> Self {
+        Self { noun, inbox: None, up_to: None, added: 0 }
+    }
+}
+
 /// Where notices are given and taken. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Changes {

@@ -23,8 +23,9 @@ pub mod sync;
 pub mod tunnel;
 pub mod vault;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::changes::{Changes, Notice, Noun};
@@ -78,6 +79,11 @@ pub(crate) struct Inner {
     pub(crate) changes: Changes,
     pub(crate) sandbox: Option<SandboxAddress>,
     pub(crate) tunnels: tunnel::Tunnels,
+    pub(crate) inboxes: inbox::Inboxes,
+    /// Wakes the task that tells senders of addresses.
+    pub(crate) registration: Notify,
+    /// The port of the management listener, which nothing of ours ever calls.
+    pub(crate) api_port: OnceLock<u16>,
     /// Told when the engine stops.
     pub(crate) stopping: CancellationToken,
 }
@@ -91,6 +97,9 @@ pub enum OpenError {
     /// The data directory could not.
     #[error(transparent)]
     DataDir(#[from] data_dir::Error),
+    /// TLS could not be set up.
+    #[error("no encrypted connections can be made")]
+    Tls(#[from] reqwest::Error),
 }
 
 /// How the vault is doing, for the frame.
@@ -126,12 +135,15 @@ impl Engine {
         // It can only have panicked; the store leaves nothing half done.
         let (store, connectors) = opening.await.map_err(|_| store::Error::Closed)??;
         let inner = Inner {
+            outgoing: Outgoing::new(clock.clone())?,
+            inboxes: inbox::Inboxes::load(&store).await?,
+            registration: Notify::new(),
+            api_port: OnceLock::new(),
             clock,
             data_dir,
             store,
             vault,
             connectors,
-            outgoing: Outgoing {},
             changes: Changes::default(),
             sandbox,
             tunnels: tunnel::Tunnels::new(environment),
@@ -142,13 +154,23 @@ impl Engine {
     /// Starts what runs by itself: the scheduler, tunnels that were on, runs that a stop left
     /// unfinished. `ingress_url` is where the host's ingress listener is.
     pub async fn start(&self, ingress_url: url::Url, serve: Arc<dyn tunnel::ServeIngress>) {
+        self.inner.inboxes.listen_at(ingress_url);
         self.keep_connectors_current();
         tunnel::resume(self.clone(), serve).await;
+        inbox::registration::keep(self.clone());
+        sync::start(self.clone());
+    }
+
+    /// Notes where the host's management listener is: nothing of ours ever calls it.
+    pub fn managed_at(&self, port: u16) {
+        // A host opens that listener once.
+        let _ = self.inner.api_port.set(port);
     }
     /// Takes nothing more on, finishes what is in hand, stops tunnels, closes the store.
     pub async fn stop(&self) {
         self.inner.stopping.cancel();
         tunnel::stop_all(self).await;
+        sync::stop(self).await;
         if let Err(error) = self.inner.store.close().await {
             tracing::error!("the store was not closed well: {error}");
         }
@@ -207,8 +229,46 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// The store's.
+    /// The store's. Secrets that the vault does not let go of are logged.
     pub async fn delete_sandbox(&self) -> store::Result<()> {
-        self.inner.store.delete_sandbox().await
+        let connections = self.inner.store.connections().await?;
+        let inboxes = self.inner.store.inboxes().await?;
+        self.inner.inboxes.close_sandbox();
+        for run in self.inner.store.unfinished_runs().await? {
+            if self.inner.store.sync(run.sync).await?.sync.sandbox {
+                // One that ends by itself meanwhile is as good.
+                let _ = self.cancel_run(run.id).await;
+            }
+        }
+        self.inner.store.delete_sandbox().await?;
+        let connections = connections
+            .into_iter()
+            .filter(|connection| connection.connection.sandbox)
+            .map(|connection| (connection.id.to_string(), connection.secrets));
+        let inboxes = inboxes
+            .into_iter()
+            .filter(|inbox| inbox.inbox.sandbox)
+            .map(|inbox| (inbox.id.to_string(), inbox.secrets));
+        for (owner, generation) in connections.chain(inboxes) {
+            let Some(generation) = generation else { continue };
+            if let Err(error) = self.inner.vault.remove(&owner, generation).await {
+                tracing::warn!(%owner, %error, "secrets of the sandbox stay in the vault");
+            }
+        }
+        self.inner.changes.note(Notice::of(Noun::All));
+        Ok(())
     }
+
+    /// The ports of our own listeners.
+    pub(crate) fn own_ports(&self) -> Vec<u16> {
+        let api = self.inner.api_port.get().copied();
+        self.inner.inboxes.port().into_iter().chain(api).collect()
+    }
+}
+
+/// Random bytes of the system.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the system gives randomness");
+    bytes
 }

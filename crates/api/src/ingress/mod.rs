@@ -210,7 +210,7 @@ fn refused(reason: Reason) -> Answered {
             (StatusCode::UNAUTHORIZED, None)
         }
         // The user can put these right, and a sender that tries again is served then.
-        Reason::NoSecret | Reason::VaultLocked => {
+        Reason::NoSecret | Reason::VaultLocked | Reason::NoConnector => {
             (StatusCode::SERVICE_UNAVAILABLE, Some((header::RETRY_AFTER, "60")))
         }
         Reason::Overload => (StatusCode::SERVICE_UNAVAILABLE, Some((header::RETRY_AFTER, "5"))),

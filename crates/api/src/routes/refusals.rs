@@ -59,6 +59,7 @@ pub(crate) enum RefusalReason {
     NoSecret,
     VaultLocked,
     Overload,
+    NoConnector,
 }
 
 impl From<Reason> for RefusalReason {
@@ -75,6 +76,7 @@ impl From<Reason> for RefusalReason {
             Reason::NoSecret => Self::NoSecret,
             Reason::VaultLocked => Self::VaultLocked,
             Reason::Overload => Self::Overload,
+            Reason::NoConnector => Self::NoConnector,
         }
     }
 }
@@ -107,6 +109,7 @@ pub fn refusal_hint(reason: Reason) -> &'static str {
         }
         Reason::NoSecret => "Enter the signing secret that the sender shows.",
         Reason::VaultLocked => "Unlock the keychain. The sender usually tries again.",
+        Reason::NoConnector => "Look at the connector's file; /api/connectors says what is wrong.",
         Reason::Overload => "More came than could be written. The sender was told to try again.",
     }
 }

@@ -160,3 +160,15 @@ impl Engine {
         todo!()
     }
 }
+
+/// Starts the scheduler and goes on with runs that a stop left unfinished.
+#[expect(clippy::todo, clippy::needless_pass_by_value, reason = "the outline")]
+pub(crate) fn start(_engine: Engine) {
+    todo!()
+}
+
+/// Stops the scheduler; runs at work stop after the page in hand.
+#[expect(clippy::todo, clippy::unused_async, reason = "the outline")]
+pub(crate) async fn stop(_engine: &Engine) {
+    todo!()
+}

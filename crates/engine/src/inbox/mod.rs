@@ -1,0 +1,364 @@
+//! Receiving webhooks: from bytes on the wire to one row in the event log.
+//!
+//! A webhook is received in this order: which inbox, handshake, verify the raw bytes, dedupe key,
+//! store, answer. Nothing parses a body before it is verified, and a sender gets its 2xx only
+//! after the commit has reached the disk.
+//!
+//! Nothing here knows about tunnels: a tunnel only makes a listener reachable.
+
+mod open;
+mod receive;
+pub(crate) mod registration;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::connector::{Connector, FormField, Status, Webhooks};
+use domain::id::{ConnectionId, InboxId};
+use domain::inbox::{Inbox, NewInbox, Registration};
+use domain::page::Count;
+use domain::refusal::Reason;
+use domain::secret::Secrets;
+use jiff::Timestamp;
+
+use crate::changes::{Notice, Noun};
+use crate::{Engine, outgoing, random, store, vault};
+
+pub(crate) use self::open::{Inboxes, OpenInbox};
+
+/// Why something was not done with an inbox.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting or a secret that its connector asks for is missing or not of its shape.
+    #[error("`{field}` {problem}")]
+    Field {
+        /// Which one.
+        field: String,
+        /// What is wrong with it: `is missing`, `does not look like …`.
+        problem: String,
+    },
+    /// There is no such connector, or it receives no webhooks.
+    #[error("`{0}` is not a connector that receives webhooks")]
+    Connector(String),
+    /// The sender could not be told of the address.
+    #[error(transparent)]
+    Sender(#[from] outgoing::Error),
+    /// The store's fault.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The vault's fault.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+}
+
+/// What is asked for with a new inbox.
+#[derive(Debug, Clone)]
+pub struct InboxRequest {
+    /// The user's name for it.
+    pub name: String,
+    /// What its senders are like.
+    pub connector: String,
+    /// Whose events it receives.
+    pub connection: Option<ConnectionId>,
+    /// The connector's settings.
+    pub settings: BTreeMap<String, String>,
+    /// The connector's secrets.
+    pub secrets: Secrets,
+}
+
+/// An inbox with what is known of it now.
+#[derive(Debug, Clone)]
+pub struct InboxStatus {
+    /// As stored.
+    pub inbox: Inbox,
+    /// Its connector's name.
+    pub connector_name: String,
+    /// Its address on this machine.
+    pub local_url: String,
+    /// Its address for the world, while a tunnel runs.
+    pub public_url: Option<String>,
+    /// When it last received something.
+    pub heard_at: Option<Timestamp>,
+    /// How many events it holds.
+    pub events: Count,
+    /// Whether it accepts signed requests only.
+    pub signed: bool,
+    /// The names of the secrets that it has to prove them with.
+    pub secret_names: Vec<String>,
+}
+
+/// A request as it came to an ingress listener.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Its method.
+    pub method: http::Method,
+    /// Path and query as they came.
+    pub uri: http::Uri,
+    /// Its headers.
+    pub headers: http::HeaderMap,
+    /// Its body, whole.
+    pub body: Bytes,
+    /// Who sent it, where this listener's tunnel says so.
+    pub address: Option<IpAddr>,
+}
+
+/// What the sender is told. Statuses are the connector's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Headers.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: Bytes,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Received {
+    /// It is stored, or was a repeat or a handshake: answered as the connector says.
+    Answered(Answer),
+    /// It was refused, and noted so.
+    Refused(Reason, Option<Answer>),
+    /// There was no room for it: try again after so many seconds.
+    Overloaded(Answer),
+}
+
+impl Engine {
+    /// All inboxes, by name.
+    pub async fn inboxes(&self) -> Result<Vec<InboxStatus>, Error> {
+        let heard: HashMap<_, _> = self
+            .inner
+            .store
+            .heard()
+            .await?
+            .into_iter()
+            .map(|(inbox, at, count)| (inbox, (at, count)))
+            .collect();
+        let inboxes = self.inner.store.inboxes().await?;
+        Ok(inboxes
+            .into_iter()
+            .map(|inbox| {
+                let heard = heard.get(&inbox.id).copied();
+                self.inbox_status(inbox, heard)
+            })
+            .collect())
+    }
+
+    /// One.
+    pub async fn inbox(&self, id: InboxId) -> Result<InboxStatus, Error> {
+        let inbox = self.inner.store.inbox(id).await?;
+        let heard = self.inner.store.heard().await?;
+        let heard = heard.into_iter().find(|(heard, ..)| *heard == id);
+        Ok(self.inbox_status(inbox, heard.map(|(_, at, count)| (at, count))))
+    }
+
+    /// Makes one, and tells its sender of it where the connector can.
+    pub async fn create_inbox(&self, request: InboxRequest) -> Result<InboxStatus, Error> {
+        let connector = self.receiving(&request.connector)?;
+        let webhooks = webhooks(&connector)?;
+        check(&webhooks.setting_fields(), &request.settings, Missing::Refused)?;
+        check(&webhooks.secret_fields(), &exposed(&request.secrets), Missing::Allowed)?;
+        if let Some(connection) = request.connection {
+            self.inner.store.connection(connection).await?;
+        }
+
+        let registers = request.connection.is_some() && connector.register.is_some();
+        let inbox = NewInbox {
+            name: request.name,
+            sandbox: connector.status == Status::Sandbox,
+            connector: request.connector,
+            connection: request.connection,
+            settings: request.settings,
+            key: new_key(),
+            registration: if registers { Registration::Waiting } else { Registration::ByHand },
+        };
+        let inbox = self.inner.store.create_inbox(inbox, self.inner.clock.now()).await?;
+        let id = inbox.id;
+        if !request.secrets.is_empty()
+            && let Err(error) = self.keep_inbox_secrets(&inbox, &request.secrets).await
+        {
+            // Without its secret it would refuse everything: better none than half of one.
+            self.inner.store.delete_inbox(id).await?;
+            return Err(error);
+        }
+        self.reopen_inbox(id).await?;
+        self.inner.registration.notify_one();
+        self.inbox(id).await
+    }
+
+    /// Changes its name, and the secrets that are given.
+    pub async fn update_inbox(
+        &self,
+        id: InboxId,
+        name: Option<String>,
+        secrets: Secrets,
+    ) -> Result<InboxStatus, Error> {
+        let inbox = self.inner.store.inbox(id).await?;
+        let connector = self.receiving(&inbox.inbox.connector)?;
+        check(&webhooks(&connector)?.secret_fields(), &exposed(&secrets), Missing::Allowed)?;
+        if let Some(name) = name {
+            self.inner.store.rename_inbox(id, name).await?;
+        }
+        if !secrets.is_empty() {
+            self.keep_inbox_secrets(&inbox, &secrets).await?;
+        }
+        self.reopen_inbox(id).await?;
+        self.inbox(id).await
+    }
+
+    /// Deletes it with its events; says how many went.
+    pub async fn delete_inbox(&self, id: InboxId) -> Result<u64, Error> {
+        let inbox = self.inner.store.inbox(id).await?;
+        registration::withdraw(self, &inbox).await;
+        self.inner.inboxes.close(id);
+        let events = self.inner.store.delete_inbox(id).await?;
+        if let Some(generation) = inbox.secrets {
+            self.inner.vault.remove(&id.to_string(), generation).await?;
+        }
+        for noun in [Noun::Inboxes, Noun::Events, Noun::Refusals] {
+            self.inner.changes.note(Notice::of(noun));
+        }
+        Ok(events)
+    }
+
+    /// Whether an inbox has this key: asked before a body is read. Costs no IO.
+    pub fn has_inbox(&self, key: &str) -> bool {
+        self.inner.inboxes.find(key).is_some()
+    }
+
+    /// The names of all inboxes, from memory: every row of the log shows one.
+    pub fn inbox_names(&self) -> BTreeMap<InboxId, String> {
+        self.inner.inboxes.names()
+    }
+
+    /// Writes the secrets that are given beside those it has, as a new generation, and removes
+    /// the old one once the inbox points to the new.
+    pub(crate) async fn keep_inbox_secrets(
+        &self,
+        inbox: &Inbox,
+        given: &Secrets,
+    ) -> Result<(), Error> {
+        let owner = inbox.id.to_string();
+        let mut secrets = match inbox.secrets {
+            Some(generation) => self.inner.vault.read(&owner, generation).await?,
+            None => Secrets::new(),
+        };
+        for (name, values) in given.iter() {
+            secrets.remove(name);
+            for value in values {
+                secrets.add(name, value.clone());
+            }
+        }
+        let generation = inbox.secrets.map_or(1, |generation| generation + 1);
+        self.inner.vault.write(&owner, generation, &secrets).await?;
+        self.inner.store.set_inbox_secrets(inbox.id, generation).await?;
+        if let Some(old) = inbox.secrets {
+            self.inner.vault.remove(&owner, old).await?;
+        }
+        Ok(())
+    }
+
+    /// Opens an inbox as the store has it now, and says that it changed.
+    pub(crate) async fn reopen_inbox(&self, id: InboxId) -> Result<(), Error> {
+        let inbox = self.inner.store.inbox(id).await?;
+        self.inner.inboxes.open(inbox);
+        self.inner.changes.note(Notice::of(Noun::Inboxes));
+        Ok(())
+    }
+
+    fn receiving(&self, id: &str) -> Result<Arc<Connector>, Error> {
+        self.inner
+            .connectors
+            .get(id)
+            .filter(|connector| connector.webhooks.is_some())
+            .ok_or_else(|| Error::Connector(id.into()))
+    }
+
+    fn inbox_status(&self, inbox: Inbox, heard: Option<(Timestamp, Count)>) -> InboxStatus {
+        let connector = self.inner.connectors.get(&inbox.inbox.connector);
+        let public_address = self.public_address().filter(|_| !inbox.inbox.sandbox);
+        InboxStatus {
+            connector_name: connector
+                .as_ref()
+                .map_or_else(|| inbox.inbox.connector.clone(), |connector| connector.name.clone()),
+            signed: connector
+                .as_ref()
+                .and_then(|connector| connector.webhooks.as_ref())
+                .is_some_and(Webhooks::signed),
+            local_url: self.inner.inboxes.local_url(&inbox.inbox.key),
+            public_url: public_address.map(|base| format!("{base}/in/{}", inbox.inbox.key)),
+            heard_at: heard.map(|(at, _)| at),
+            events: heard.map_or(Count { count: 0, exact: true }, |(_, count)| count),
+            secret_names: connector
+                .as_ref()
+                .filter(|_| inbox.secrets.is_some())
+                .and_then(|connector| connector.webhooks.as_ref())
+                .map(|webhooks| {
+                    webhooks.secret_fields().into_iter().map(|field| field.name).collect()
+                })
+                .unwrap_or_default(),
+            inbox,
+        }
+    }
+}
+
+fn webhooks(connector: &Connector) -> Result<&Webhooks, Error> {
+    connector.webhooks.as_ref().ok_or_else(|| Error::Connector(connector.id.clone()))
+}
+
+/// Whether a field may be left for later.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Refused,
+    /// Many senders show their secret only once they know the address.
+    Allowed,
+}
+
+fn check(
+    fields: &[FormField],
+    given: &BTreeMap<String, String>,
+    missing: Missing,
+) -> Result<(), Error> {
+    if let Some(unknown) = given.keys().find(|name| fields.iter().all(|field| field.name != **name))
+    {
+        let known: Vec<_> = fields.iter().map(|field| format!("`{}`", field.name)).collect();
+        let problem = match known.as_slice() {
+            [] => "is not asked for here".to_owned(),
+            known => format!("is not one of {}", known.join(", ")),
+        };
+        return Err(Error::Field { field: unknown.clone(), problem });
+    }
+    for field in fields {
+        let value = given.get(&field.name).map(String::as_str);
+        if value.is_none() && missing == Missing::Allowed {
+            continue;
+        }
+        if let Some(problem) = field.field.problem(value) {
+            return Err(Error::Field { field: field.name.clone(), problem });
+        }
+    }
+    Ok(())
+}
+
+/// Names and newest values, for the check of their shape alone.
+fn exposed(secrets: &Secrets) -> BTreeMap<String, String> {
+    secrets
+        .iter()
+        .filter_map(|(name, values)| Some((name.to_owned(), values.first()?.expose().to_owned())))
+        .collect()
+}
+
+/// 128 random bits in 26 characters that nobody mixes up.
+fn new_key() -> String {
+    const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let mut rest = u128::from_le_bytes(random());
+    let digits = (0..26).map(|_| {
+        let digit = ALPHABET[(rest & 31) as usize];
+        rest >>= 5;
+        char::from(digit)
+    });
+    digits.collect()
+}
