@@ -193,6 +193,9 @@ impl Expression {
     }
 
     fn take(&self, input: &Json, now: Timestamp, most: usize) -> Result<Vec<Json>, RunError> {
+        if let Some(value) = self.path.as_deref().and_then(|path| along(path, input)) {
+            return Ok(vec![value]);
+        }
         let data = RunData { lut: &self.filter.lut, now };
         self.filter
             .id
@@ -207,6 +210,16 @@ impl Expression {
             })
             .collect()
     }
+}
+
+/// What jq answers to a plain path, without running it: most expressions of a connector are one.
+/// None where something on the way has no members, of which jq knows what to say.
+fn along(path: &[Box<str>], input: &Json) -> Option<Json> {
+    path.iter().try_fold(input.clone(), |at, name| match at.0 {
+        Val::Null => Some(at),
+        Val::Obj(_) => Some(at.get(name).unwrap_or_default()),
+        _ => None,
+    })
 }
 
 /// The names of a path such as `.a.b`; `.` alone has none.
@@ -687,6 +700,18 @@ mod tests {
         assert_eq!(check("reduce .a.b[] as $x (0; . + $x)", input), "6");
         assert_eq!(check("[.. | numbers]", input), "[1,2,3]");
         assert_eq!(check(".a.b | first, last, min, max, (sort_by(-.) | .[0])", input), "1 3 1 3 3");
+    }
+
+    #[test]
+    fn a_plain_path_is_answered_as_jq_would() {
+        for input in ["null", "{}", r#"{"a":null}"#, r#"{"a":{"b":[1]}}"#, r#"{"a":1}"#, "[]", "2"]
+        {
+            for path in [".", ".a", ".a.b"] {
+                // Parentheses make it more than a plain path.
+                let (plain, run) = (check(path, input), check(&format!("({path})"), input));
+                assert_eq!(plain, run.replace(['(', ')'], ""), "{path} of {input}");
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Every shipped connector: that it loads, that what was recorded beside it plays, and that the
 //! schema for editors is the one that the types give.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
