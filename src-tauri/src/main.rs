@@ -1,2 +1,4 @@
 //! placeholder
-fn main() {}
+fn main() {
+    let _context: tauri::Context<tauri::Wry> = tauri::generate_context!();
+}

@@ -39,13 +39,13 @@ fn next(state: &mut u64) -> u64 {
 
 /// Kills, counts, and says what was found. Anything lost or doubled is an error.
 #[tokio::main]
-pub(crate) async fn run(args: Args) -> Result<()> {
+pub(crate) async fn run(args: &Args) -> Result<()> {
     let binary = product::build()?;
     let dir = tempfile::tempdir_in(binary.parent().context("the binary has no folder")?)?;
     let secret = "whsec_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
     let acknowledged = Arc::new(Mutex::new(HashSet::new()));
     let mut random = args.seed;
-    let mut path = None;
+    let mut path: Option<String> = None;
 
     for kill in 1..=args.kills {
         let product = Product::start(&binary, dir.path()).await?;
@@ -59,10 +59,20 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         let pause = Duration::from_micros(next(&mut random) % 5_000);
 
         let senders: Vec<_> = (0..args.connections)
-            .map(|sender| tokio::spawn(send(inbox.clone(), secret, format!("{kill}_{sender}"), acknowledged.clone())))
+            .map(|sender| {
+                tokio::spawn(send(
+                    inbox.clone(),
+                    secret,
+                    format!("{kill}_{sender}"),
+                    acknowledged.clone(),
+                ))
+            })
             .collect();
         while acknowledged.lock().map_or(0, |ids| ids.len()) < wanted {
-            ensure!(senders.iter().any(|sender| !sender.is_finished()), "every sender failed before the kill");
+            ensure!(
+                senders.iter().any(|sender| !sender.is_finished()),
+                "every sender failed before the kill"
+            );
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         tokio::time::sleep(pause).await;
@@ -103,7 +113,12 @@ async fn reopened(product: &Product, path: &str) -> Result<Inbox> {
 }
 
 /// Sends until the process is gone, each message until it is acknowledged or the process is gone.
-async fn send(inbox: Inbox, secret: &'static str, sender: String, acknowledged: Arc<Mutex<HashSet<String>>>) {
+async fn send(
+    inbox: Inbox,
+    secret: &'static str,
+    sender: String,
+    acknowledged: Arc<Mutex<HashSet<String>>>,
+) {
     let Ok(signer) = Webhook::new(secret) else { return };
     let client = reqwest::Client::new();
     let url = format!("http://{}{}", inbox.address, inbox.path);

@@ -26,8 +26,8 @@ const PNGS: [(&str, u32); 9] = [
     ("icon.png", 1024),
 ];
 
-/// Draws them all into `folder`, where the sources are.
-pub(crate) fn draw(folder: &Path) -> Result<()> {
+fn main() -> Result<()> {
+    let folder = &Path::new(env!("CARGO_MANIFEST_DIR")).join("../icons");
     let large = fs::read_to_string(folder.join("icon.svg"))?;
     let small = fs::read_to_string(folder.join("icon-small.svg"))?;
     let source = |size: u32| if size <= SMALL { &small } else { &large };

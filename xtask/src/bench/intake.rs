@@ -15,7 +15,8 @@ use super::{fsync, spike};
 /// The secret that load, spike and product share: made for this run, worth nothing after it.
 fn secret() -> String {
     use base64::Engine as _;
-    let bytes: [u8; 32] = std::array::from_fn(|place| u8::try_from(place).unwrap_or_default() ^ 0x5a);
+    let bytes: [u8; 32] =
+        std::array::from_fn(|place| u8::try_from(place).unwrap_or_default() ^ 0x5a);
     format!("whsec_{}", base64::engine::general_purpose::STANDARD.encode(bytes))
 }
 
@@ -44,7 +45,7 @@ pub(crate) enum Beside {
 
 /// Runs all of it and prints one table.
 #[tokio::main]
-pub(crate) async fn run(args: Args) -> Result<()> {
+pub(crate) async fn run(args: &Args) -> Result<()> {
     let binary = product::build()?;
     let dir = tempfile::tempdir_in(binary.parent().context("the binary has no folder")?)?;
     let (p50, p99) = fsync::measure(dir.path())?;
@@ -56,17 +57,21 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         millis(p50),
         millis(p99)
     );
-    println!("{:>11}  {:<8} {:>9} {:>10} {:>10}  {:>9}", "connections", "server", "per s", "p50", "p99", "of spike");
+    println!(
+        "{:>11}  {:<8} {:>9} {:>10} {:>10}  {:>9}",
+        "connections", "server", "per s", "p50", "p99", "of spike"
+    );
 
     for &connections in &args.connections {
         let mut of_spike = None;
         for server in ["empty", "spike", "patchbay"] {
             let home = tempfile::tempdir_in(dir.path())?;
-            let figures = measure(server, &binary, home.path(), &args, connections).await?;
+            let figures = measure(server, &binary, home.path(), args, connections).await?;
             if server == "spike" {
                 of_spike = Some(figures.per_second);
             }
-            let share = of_spike.map_or(String::new(), |spike| format!("{:.2}", figures.per_second / spike));
+            let share = of_spike
+                .map_or(String::new(), |spike| format!("{:.2}", figures.per_second / spike));
             println!(
                 "{connections:>11}  {server:<8} {:>9.0} {:>10} {:>10}  {share:>9}",
                 figures.per_second,
@@ -78,7 +83,13 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-async fn measure(server: &str, binary: &Path, dir: &Path, args: &Args, connections: usize) -> Result<Figures> {
+async fn measure(
+    server: &str,
+    binary: &Path,
+    dir: &Path,
+    args: &Args,
+    connections: usize,
+) -> Result<Figures> {
     let load = |inbox: Inbox| Load {
         address: inbox.address,
         path: inbox.path,
@@ -105,7 +116,7 @@ struct BesideServer {
 impl BesideServer {
     async fn start(which: &str, dir: &Path) -> Result<Self> {
         let child = Command::new(std::env::current_exe()?)
-            .args(["bench-beside", which])
+            .args(["beside", which])
             .arg(dir)
             .stdin(Stdio::null())
             .spawn()?;
@@ -139,7 +150,11 @@ pub(crate) async fn beside(which: Beside, dir: &Path) -> Result<()> {
     let part = dir.join("address.part");
     std::fs::write(&part, listener.local_addr()?.to_string())?;
     std::fs::rename(part, dir.join("address"))?;
-    axum::serve(axum::serve::ListenerExt::tap_io(listener, |tcp| drop(tcp.set_nodelay(true))), router).await?;
+    axum::serve(
+        axum::serve::ListenerExt::tap_io(listener, |tcp| drop(tcp.set_nodelay(true))),
+        router,
+    )
+    .await?;
     Ok(())
 }
 

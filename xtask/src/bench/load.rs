@@ -43,8 +43,6 @@ pub(crate) struct Figures {
     pub(crate) p50: Duration,
     /// One in a hundred took longer.
     pub(crate) p99: Duration,
-    /// How many were acknowledged.
-    pub(crate) acknowledged: u64,
 }
 
 impl Load {
@@ -68,14 +66,13 @@ impl Load {
             per_second: latencies.len() as f64 / took.as_secs_f64(),
             p50: latencies[latencies.len() / 2],
             p99: latencies[latencies.len() * 99 / 100],
-            acknowledged: latencies.len() as u64,
         })
     }
 
     /// A body of the size that was asked for, different for each number.
     fn body(&self, number: u64) -> String {
         let head = format!(
-            r#"{{"type":"order.created","timestamp":"2026-01-01T00:00:00Z","data":{{"id":{number},"number":"#{number}","total":"19.90","currency":"EUR","note":""#
+            r##"{{"type":"order.created","timestamp":"2026-01-01T00:00:00Z","data":{{"id":{number},"number":"#{number}","total":"19.90","currency":"EUR","note":""##
         );
         let filler = self.body_bytes.saturating_sub(head.len() + 3);
         format!("{head}{}\"}}}}", "lorem ipsum ".repeat(filler / 12 + 1).split_at(filler).0)

@@ -5,3 +5,4 @@ pub(crate) mod intake;
 mod load;
 pub(crate) mod product;
 mod spike;
+pub(crate) mod start;

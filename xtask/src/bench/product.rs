@@ -30,12 +30,20 @@ pub(crate) struct Inbox {
 
 /// Where the release binary is, built afresh.
 pub(crate) fn build() -> Result<PathBuf> {
-    let status = Command::new(env!("CARGO")).args(["build", "--release", "--bin", "patchbay"]).status()?;
+    let status =
+        Command::new(env!("CARGO")).args(["build", "--release", "--bin", "patchbay"]).status()?;
     ensure!(status.success(), "the release binary does not build");
-    let metadata = Command::new(env!("CARGO")).args(["metadata", "--no-deps", "--format-version=1"]).output()?;
+    let metadata = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version=1"])
+        .output()?;
     let metadata: Value = serde_json::from_slice(&metadata.stdout)?;
-    let target = metadata["target_directory"].as_str().context("cargo names no target directory")?;
-    Ok(Path::new(target).join("release").join(if cfg!(windows) { "patchbay.exe" } else { "patchbay" }))
+    let target =
+        metadata["target_directory"].as_str().context("cargo names no target directory")?;
+    Ok(Path::new(target).join("release").join(if cfg!(windows) {
+        "patchbay.exe"
+    } else {
+        "patchbay"
+    }))
 }
 
 impl Product {
