@@ -79,6 +79,7 @@ pub(crate) struct Inner {
     pub(crate) changes: Changes,
     pub(crate) sandbox: Option<SandboxAddress>,
     pub(crate) tunnels: tunnel::Tunnels,
+    pub(crate) syncs: sync::Syncs,
     pub(crate) inboxes: inbox::Inboxes,
     /// Wakes the task that tells senders of addresses.
     pub(crate) registration: Notify,
@@ -147,6 +148,7 @@ impl Engine {
             changes: Changes::default(),
             sandbox,
             tunnels: tunnel::Tunnels::new(environment),
+            syncs: sync::Syncs::default(),
             stopping: CancellationToken::new(),
         };
         Ok(Self { inner: Arc::new(inner) })

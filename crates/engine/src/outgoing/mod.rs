@@ -122,6 +122,8 @@ pub(crate) struct Request {
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) host: String,
+    /// Where it came from, after redirects.
+    pub(crate) url: Url,
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -282,7 +284,8 @@ impl Outgoing {
             }
             body.extend_from_slice(&part);
         }
-        Ok(Answer { host, status, headers, body: body.freeze(), requests: 1 })
+        let url = request.url.clone();
+        Ok(Answer { host, url, status, headers, body: body.freeze(), requests: 1 })
     }
 }
 

@@ -1,0 +1,294 @@
+//! One run: pages from the last one that was stored to the end of the stream.
+//!
+//! The next page is fetched while this one is written, never more. What was written carries the
+//! cursor that follows it, so wherever a run stops (a fault, a cancel, the end of the program), it
+//! or the next one goes on after the last page that was written. A run that the end of the program
+//! stopped stays *running* in the store and is gone on with at the next start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::connection::Connection;
+use domain::connector::{Connector, Stream};
+use domain::id::ConnectionId;
+use domain::paging::{self, Cursor, PageRead};
+use domain::sync::{RunState, SyncRun};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::at_work::{AtWork, Waiting};
+use super::failure::{Failure, NotReady};
+use crate::Engine;
+use crate::changes::{Notice, Noun};
+use crate::outgoing::{self, Answer, ApiRequest};
+use crate::store::{self, SyncPage};
+
+/// How long an answer may take to be understood: its expressions are somebody else's program.
+pub(super) const READING: Duration = Duration::from_secs(30);
+
+/// What a run reads, all of it at hand.
+struct Source {
+    connection: Connection,
+    connector: Arc<Connector>,
+    stream: String,
+}
+
+impl Source {
+    fn stream(&self) -> Result<&Stream, Failure> {
+        let missing = || Failure::Connector(format!("it has no stream `{}`", self.stream));
+        self.connector.streams.get(&self.stream).ok_or_else(missing)
+    }
+}
+
+impl Engine {
+    /// Does a run, and notes its end. Whoever cancels it has noted that already.
+    pub(super) async fn do_run(self, run: SyncRun, at_work: Arc<AtWork>) {
+        let done = at_work.cancelled.run_until_cancelled(self.read_to_end(&run, &at_work)).await;
+        let Some(done) = done else {
+            self.inner.syncs.leave(run.id);
+            self.note(Noun::Syncs, 0);
+            return;
+        };
+        let _changing = self.inner.syncs.changing.lock().await;
+        if let Err(error) = self.end_run(&run, done).await {
+            tracing::warn!(run.id = %run.id, %error, "the end of sync run {} was not noted", run.id);
+        }
+        self.inner.syncs.leave(run.id);
+        self.note(Noun::Syncs, 0);
+    }
+
+    async fn end_run(&self, run: &SyncRun, done: Result<(), Failure>) -> store::Result<()> {
+        let at = self.now();
+        let state = match &done {
+            Ok(()) => RunState::Done { at },
+            Err(failure) => RunState::Failed { at, error: failure.told() },
+        };
+        match self.inner.store.finish_run(run.id, state).await {
+            // Somebody else ended it or its sync, or everything ends and the next start goes on.
+            Err(store::Error::RunEnded | store::Error::NotFound | store::Error::Closed) => {
+                return Ok(());
+            }
+            noted => noted?,
+        }
+        let Err(failure) = done else {
+            tracing::info!(run.id = %run.id, "sync run {} finished", run.id);
+            return Ok(());
+        };
+        tracing::info!(run.id = %run.id, code = failure.told().code, "sync run {} failed", run.id);
+        if failure.waits_for_connection() {
+            self.make_due_if_not_ready(run, at).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets a sync run again as soon as its connection can be used. Where that can be used as far
+    /// as anybody knows, its schedule stands: it would fail again at once.
+    async fn make_due_if_not_ready(&self, run: &SyncRun, now: Timestamp) -> store::Result<()> {
+        let sync = self.inner.store.sync(run.sync).await?;
+        let connection = self.inner.store.connection(sync.sync.connection).await?;
+        if NotReady::of(&connection.connection.state).is_some() {
+            self.inner.store.schedule_sync(sync.id, sync.sync, Some(now)).await?;
+        }
+        Ok(())
+    }
+
+    async fn read_to_end(&self, run: &SyncRun, at_work: &AtWork) -> Result<(), Failure> {
+        let source = self.source(run).await?;
+        let _turn = self.turn(&source.connection, at_work).await;
+
+        let stored = self.cursor(run).await?;
+        // Only the last page leaves a cursor between runs: that was written, but not the end.
+        if run.counts.pages > 0 && stored.is_between_runs() {
+            return Ok(());
+        }
+        let stream = source.stream()?;
+        let mut cursor = stored.go_on(stream, self.now());
+        at_work.begin(cursor.records(), run.expected);
+        // A position of an earlier run may mean nothing to the other side any more.
+        let mut may_begin_anew = !cursor.is_between_runs();
+
+        let mut written: Option<PageRead> = None;
+        loop {
+            let writing = async {
+                match written.take() {
+                    Some(page) => self.write(run, page, at_work).await,
+                    None => Ok(()),
+                }
+            };
+            let (wrote, fetched) = tokio::join!(writing, self.fetch(&source, &cursor, at_work));
+            wrote?;
+            let page = match fetched {
+                Err(Failure::Outgoing(error))
+                    if may_begin_anew && is_about_the_position(&error) =>
+                {
+                    tracing::info!(run.id = %run.id, "sync run {} begins its pages anew", run.id);
+                    may_begin_anew = false;
+                    cursor = cursor.anew();
+                    at_work.begin(0, None);
+                    continue;
+                }
+                fetched => fetched?,
+            };
+            may_begin_anew = false;
+            if page.done {
+                return Ok(self.write(run, page, at_work).await?);
+            }
+            cursor = page.cursor.clone();
+            written = Some(page);
+        }
+    }
+
+    async fn source(&self, run: &SyncRun) -> Result<Source, Failure> {
+        let sync = self.inner.store.sync(run.sync).await?.sync;
+        let connection = self.usable(sync.connection).await?;
+        let id = &connection.connection.connector;
+        let missing = || Failure::Connector(format!("`{id}` cannot be read"));
+        let connector = self.inner.connectors.get(id).ok_or_else(missing)?;
+        Ok(Source { connection, connector, stream: sync.stream })
+    }
+
+    async fn usable(&self, id: ConnectionId) -> Result<Connection, Failure> {
+        let connection = self.inner.store.connection(id).await?;
+        match NotReady::of(&connection.connection.state) {
+            None => Ok(connection),
+            Some(why) => Err(Failure::NotReady(why)),
+        }
+    }
+
+    /// Waits until the connection has a turn for one more run.
+    async fn turn(
+        &self,
+        connection: &Connection,
+        at_work: &AtWork,
+    ) -> Option<OwnedSemaphorePermit> {
+        let turns = self.inner.syncs.turns(connection.id);
+        if let Ok(turn) = Arc::clone(&turns).try_acquire_owned() {
+            return Some(turn);
+        }
+        let why = format!("other syncs of {} run first", connection.connection.name);
+        at_work.wait_for(Some(Waiting { why, until: None }));
+        // Nobody closes them.
+        let turn = turns.acquire_owned().await.ok();
+        at_work.wait_for(None);
+        turn
+    }
+
+    async fn cursor(&self, run: &SyncRun) -> Result<Cursor, Failure> {
+        let stored = self.inner.store.sync_cursor(run.sync).await?;
+        // One that cannot be read is of another version: everything is read again.
+        Ok(stored.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    }
+
+    /// Asks for the page at `cursor`, for as long as the other side makes us wait.
+    async fn fetch(
+        &self,
+        source: &Source,
+        cursor: &Cursor,
+        at_work: &AtWork,
+    ) -> Result<PageRead, Failure> {
+        // As it is now: its tokens may have been renewed since, and its user may have changed it.
+        let connection = self.usable(source.connection.id).await?;
+        let credential = self.credential(&connection).await?;
+        let values = self.values(&connection, &source.connector, &credential.values);
+        let request = paging::request(source.stream()?, cursor, &values)?;
+        let request = ApiRequest::from(request);
+        let answer = loop {
+            match self.call(&connection, &request).await {
+                Err(outgoing::Error::RateLimited { host, until }) => {
+                    let why = format!("{host} allows no more calls for now");
+                    at_work.wait_for(Some(Waiting { why, until: Some(until) }));
+                    self.note(Noun::Syncs, 0);
+                    self.doze_until(until).await;
+                    at_work.wait_for(None);
+                    self.note(Noun::Syncs, 0);
+                }
+                answer => break answer?,
+            }
+        };
+        at_work.requested(answer.requests);
+        read(
+            Arc::clone(&source.connector),
+            source.stream.clone(),
+            cursor.clone(),
+            answer,
+            self.now(),
+        )
+        .await
+    }
+
+    async fn write(&self, run: &SyncRun, page: PageRead, at_work: &AtWork) -> store::Result<()> {
+        let cursor = serde_json::to_string(&page.cursor).unwrap_or_default();
+        let (expected, records) = (page.total, page.records.len() as u64);
+        let counts = self
+            .inner
+            .store
+            .commit_page(SyncPage {
+                run: run.id,
+                records: page.records,
+                cursor,
+                newest_at: page.newest_at,
+                expected,
+                at: self.now(),
+            })
+            .await?;
+        at_work.wrote(records, expected);
+        self.note(Noun::Syncs, 0);
+        if counts.inserted + counts.changed + counts.deleted > 0 {
+            self.note(Noun::Records, counts.inserted);
+        }
+        Ok(())
+    }
+
+    pub(super) fn note(&self, noun: Noun, added: u64) {
+        self.inner.changes.note(Notice { added, ..Notice::of(noun) });
+    }
+
+    /// Waits until `until` by the wall clock, which may be set, and goes on while a computer
+    /// sleeps and timers do not.
+    async fn doze_until(&self, until: Timestamp) {
+        loop {
+            let left = until.duration_since(self.now());
+            if !left.is_positive() {
+                return;
+            }
+            tokio::time::sleep(left.unsigned_abs().min(super::schedule::NAP)).await;
+        }
+    }
+}
+
+/// Reads an answer on a thread of its own, since that takes time and may take too much.
+async fn read(
+    connector: Arc<Connector>,
+    stream: String,
+    cursor: Cursor,
+    answer: Answer,
+    now: Timestamp,
+) -> Result<PageRead, Failure> {
+    let reading = tokio::task::spawn_blocking(move || {
+        let missing = || Failure::Connector(format!("it has no stream `{stream}`"));
+        let stream = connector.streams.get(&stream).ok_or_else(missing)?;
+        let header = |name| answer.headers.get(name).and_then(|value| value.to_str().ok());
+        let answer = paging::Answer {
+            body: &answer.body,
+            link: header("link"),
+            sent_at: header("date").and_then(date),
+            asked: &answer.url,
+        };
+        Ok(paging::read(stream, &cursor, answer, now)?)
+    });
+    match tokio::time::timeout(READING, reading).await {
+        Ok(Ok(read)) => read,
+        // A panic in there is a bug of ours or of a library; the run fails like with any other.
+        Ok(Err(_)) | Err(_) => Err(Failure::Reading),
+    }
+}
+
+fn date(header: &str) -> Option<Timestamp> {
+    rfc2822::DateTimeParser::new().parse_timestamp(header).ok()
+}
+
+/// Whether the other side may have refused the position alone.
+fn is_about_the_position(error: &outgoing::Error) -> bool {
+    matches!(error, outgoing::Error::Status { status: 400 | 404 | 410 | 422, .. })
+}
