@@ -10,7 +10,9 @@ export default ts.config(
   { languageOptions: { globals: { ...globals.browser, ...globals.node } } },
   {
     files: ["**/*.svelte", "**/*.svelte.ts"],
-    languageOptions: { parserOptions: { parser: ts.parser, extraFileExtensions: [".svelte"], svelteConfig } },
+    languageOptions: {
+      parserOptions: { parser: ts.parser, extraFileExtensions: [".svelte"], svelteConfig },
+    },
   },
   {
     rules: {
@@ -20,16 +22,25 @@ export default ts.config(
         "error",
         { property: "innerHTML", message: "What other people send is text, never markup." },
         { property: "outerHTML", message: "What other people send is text, never markup." },
-        { property: "insertAdjacentHTML", message: "What other people send is text, never markup." },
+        {
+          property: "insertAdjacentHTML",
+          message: "What other people send is text, never markup.",
+        },
       ],
       // Our policy refuses `style="…"`; `style:name={…}` goes through the object model and is fine.
       "no-restricted-syntax": [
         "error",
-        { selector: 'SvelteAttribute[key.name="style"]', message: "Use a class or `style:name={…}`." },
+        {
+          selector: 'SvelteAttribute[key.name="style"]',
+          message: "Use a class or `style:name={…}`.",
+        },
       ],
       // Addresses have no base path: both hosts serve the page from the root.
       "svelte/no-navigation-without-resolve": "off",
-      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
+      "@typescript-eslint/no-unused-vars": [
+        "error",
+        { argsIgnorePattern: "^_", varsIgnorePattern: "^_" },
+      ],
     },
   },
 );

@@ -13,7 +13,8 @@ function announcerWithoutInlineStyle(): Plugin {
     transform(code, id) {
       if (!id.endsWith("generated/root.svelte")) return null;
       const without = code.replace(/(id="svelte-announcer"[^>]*?)\s+style="[^"]*"/, "$1");
-      if (without === code) this.error("SvelteKit's root no longer has the style that this removes");
+      if (without === code)
+        this.error("SvelteKit's root no longer has the style that this removes");
       return { code: without, map: null };
     },
   };

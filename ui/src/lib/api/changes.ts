@@ -29,4 +29,3 @@ export function stale(notices: readonly Notice[]): Set<string> | null {
 export function shows(nouns: Set<string> | null, key: QueryKey): boolean {
   return nouns === null || nouns.has(String(key[0]));
 }
-

@@ -25,29 +25,25 @@ export const connectors = () =>
 export const connections = () =>
   createQuery(() => ({
     queryKey: ["connections"],
-    queryFn: async () =>
-      (await ask(api.GET("/api/connections"))).connections,
+    queryFn: async () => (await ask(api.GET("/api/connections"))).connections,
   }));
 
 export const inboxes = () =>
   createQuery(() => ({
     queryKey: ["inboxes"],
-    queryFn: async () =>
-      (await ask(api.GET("/api/inboxes"))).inboxes,
+    queryFn: async () => (await ask(api.GET("/api/inboxes"))).inboxes,
   }));
 
 export const syncs = () =>
   createQuery(() => ({
     queryKey: ["syncs"],
-    queryFn: async () =>
-      (await ask(api.GET("/api/syncs"))).syncs,
+    queryFn: async () => (await ask(api.GET("/api/syncs"))).syncs,
   }));
 
 export const tunnels = () =>
   createQuery(() => ({
     queryKey: ["tunnels"],
-    queryFn: async () =>
-      (await ask(api.GET("/api/tunnels"))).tunnels,
+    queryFn: async () => (await ask(api.GET("/api/tunnels"))).tunnels,
   }));
 
 export const sandbox = () =>

@@ -8,7 +8,9 @@ function read(...pieces: string[]) {
 
 test("a message ends with an empty line", () => {
   expect(read('id: 7\ndata: {"noun":"events"}\n')).toEqual([]);
-  expect(read('id: 7\ndata: {"noun":"events"}\n\n')).toEqual([{ id: "7", data: '{"noun":"events"}' }]);
+  expect(read('id: 7\ndata: {"noun":"events"}\n\n')).toEqual([
+    { id: "7", data: '{"noun":"events"}' },
+  ]);
 });
 
 test("pieces may break anywhere", () => {

@@ -37,7 +37,10 @@ test("headers are sent again, but for those that curl makes and those that are m
     ["X-Empty", ""],
   ];
   const words = shell(curl(request({ headers })));
-  expect(words.filter((_, at) => words[at - 1] === "-H")).toEqual(["webhook-id: msg_1", "X-Empty;"]);
+  expect(words.filter((_, at) => words[at - 1] === "-H")).toEqual([
+    "webhook-id: msg_1",
+    "X-Empty;",
+  ]);
 });
 
 test("brackets in an address are no pattern", () => {

@@ -25,7 +25,9 @@ export function curl(request: ExportedRequest): string {
   const words = [
     `curl --globoff -X ${quote(request.method)} ${quote(request.url)}`,
     // A header without a value ends with a semicolon; with a colon curl would drop it.
-    ...headers.map(([name, value = ""]) => `-H ${quote(value === "" ? `${name};` : `${name}: ${value}`)}`),
+    ...headers.map(
+      ([name, value = ""]) => `-H ${quote(value === "" ? `${name};` : `${name}: ${value}`)}`,
+    ),
   ];
 
   const text = request.body;

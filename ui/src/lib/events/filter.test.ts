@@ -4,7 +4,11 @@ import { change, filtered, query, read } from "./filter";
 const now = new Date("2026-11-24T13:00:00Z");
 
 test("an address holds the filter, and what is empty is not in it", () => {
-  const params = change(new URLSearchParams("event=evt_1&type=a"), { type: null, q: "till", inbox: "" });
+  const params = change(new URLSearchParams("event=evt_1&type=a"), {
+    type: null,
+    q: "till",
+    inbox: "",
+  });
   expect(params.toString()).toBe("event=evt_1&q=till");
   expect(read(params)).toEqual({ inbox: "", type: "", q: "till", time: "" });
 });

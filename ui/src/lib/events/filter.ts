@@ -54,9 +54,7 @@ export function query(filter: Filter, now: Date) {
     ...(filter.inbox ? { inbox: filter.inbox } : {}),
     ...(filter.type ? { type: filter.type } : {}),
     ...(filter.q ? { q: filter.q } : {}),
-    ...(filter.time
-      ? { since: new Date(now.getTime() - LENGTHS[filter.time]).toISOString() }
-      : {}),
+    ...(filter.time ? { since: new Date(now.getTime() - LENGTHS[filter.time]).toISOString() } : {}),
   };
 }
 

@@ -2,7 +2,8 @@
 
 import { day, dayLine } from "$lib/time/words";
 
-export type Line<T> = { kind: "row"; key: string; row: T } | { kind: "day"; key: string; text: string };
+export type Line<T> =
+  { kind: "row"; key: string; row: T } | { kind: "day"; key: string; text: string };
 
 /** Puts a line before the first row of each day but the newest one, where that is today. */
 export function lines<T extends { id: string }>(

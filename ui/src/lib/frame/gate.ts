@@ -1,6 +1,7 @@
 // Which state, if any, is bigger than the page.
 
 import type { Status } from "$lib/api/client";
+import { sentence } from "$lib/ui/sentence";
 
 /** What stands in the way. */
 export interface Gate {
@@ -13,7 +14,10 @@ export interface Gate {
   passable: boolean;
 }
 
-const STARTUP: Record<Exclude<Status["startup"]["state"], "ready">, { title: string; text: string }> = {
+const STARTUP: Record<
+  Exclude<Status["startup"]["state"], "ready">,
+  { title: string; text: string }
+> = {
   newer_data: {
     title: "This data was made by a newer Patchbay",
     text: "Nothing was touched. Install that version or a later one to open it.",
@@ -44,7 +48,7 @@ export function gate(status: Status): Gate | null {
     return {
       id: startup.state,
       title: words.title,
-      text: startup.message ? asSentence(startup.message) : words.text,
+      text: startup.message ? sentence(startup.message) : words.text,
       hint: startup.hint ?? undefined,
       passable: false,
     };
@@ -63,9 +67,10 @@ export function gate(status: Status): Gate | null {
       id: "vault_missing",
       title: "There is no keychain here to keep secrets in",
       text: vault.message
-        ? asSentence(vault.message)
+        ? sentence(vault.message)
         : "Signing secrets and tokens need a place that is not a plain file.",
-      hint: vault.hint ?? "This makes a sealed file and a key for it. Start Patchbay again after it.",
+      hint:
+        vault.hint ?? "This makes a sealed file and a key for it. Start Patchbay again after it.",
       command: "patchbay vault init",
       passable: true,
     };
@@ -75,7 +80,8 @@ export function gate(status: Status): Gate | null {
       id: "vault_locked",
       title: "The keychain is locked",
       text: "Events that need a secret are held until it opens, and syncs wait. Nothing is lost.",
-      hint: vault.hint ?? "Unlock it in your system's password program. Patchbay goes on by itself.",
+      hint:
+        vault.hint ?? "Unlock it in your system's password program. Patchbay goes on by itself.",
       passable: true,
     };
   }
@@ -83,15 +89,10 @@ export function gate(status: Status): Gate | null {
     return {
       id: "vault_broken",
       title: "The vault cannot be read",
-      text: vault.message ? asSentence(vault.message) : undefined,
+      text: vault.message ? sentence(vault.message) : undefined,
       hint: vault.hint ?? undefined,
       passable: true,
     };
   }
   return null;
-}
-
-function asSentence(text: string): string {
-  const begun = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.?!…]$/.test(begun) ? begun : `${begun}.`;
 }

@@ -10,9 +10,7 @@ const name = (sync: Sync) => sync.stream_title.toLowerCase();
 export const runSync = () =>
   createMutation(() => ({
     mutationFn: ({ sync, full }: { sync: Sync; full: boolean }) =>
-      ask(
-        api.POST("/api/syncs/{id}/run", { params: { path: { id: sync.id } }, body: { full } }),
-      ),
+      ask(api.POST("/api/syncs/{id}/run", { params: { path: { id: sync.id } }, body: { full } })),
     onError: said,
   }));
 

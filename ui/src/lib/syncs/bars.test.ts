@@ -7,7 +7,10 @@ const run = (id: string, seconds: number | null) =>
   ({
     id,
     started_at: "2026-11-24T12:59:00.000Z",
-    ended_at: seconds === null ? null : new Date(Date.parse("2026-11-24T12:59:00Z") + seconds * 1000).toISOString(),
+    ended_at:
+      seconds === null
+        ? null
+        : new Date(Date.parse("2026-11-24T12:59:00Z") + seconds * 1000).toISOString(),
   }) as SyncRun;
 
 test("the oldest run is at the left, and no more than thirty are shown", () => {

@@ -31,7 +31,14 @@ const ALL = [0, 1, 2, 3, 4, 5, 6];
 
 /** What a new form begins with. */
 export function form(schedule: Schedule | null, zone: string): Form {
-  const base: Form = { mode: "hand", every: "15m", time: "06:00", days: ALL, cron: "0 6 * * *", zone };
+  const base: Form = {
+    mode: "hand",
+    every: "15m",
+    time: "06:00",
+    days: ALL,
+    cron: "0 6 * * *",
+    zone,
+  };
   if (!schedule) return base;
   if ("every" in schedule) return { ...base, mode: "every", every: schedule.every };
   const daily = parseDaily(schedule.cron);

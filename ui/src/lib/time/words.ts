@@ -38,7 +38,9 @@ export function minute(at: Date, zone?: string): string {
 
 /** `2026-05-12`: the day a moment falls on in the zone, to compare and to group by. */
 export function day(at: Date, zone?: string): string {
-  const parts = format(zone, { year: "numeric", month: "2-digit", day: "2-digit" }).formatToParts(at);
+  const parts = format(zone, { year: "numeric", month: "2-digit", day: "2-digit" }).formatToParts(
+    at,
+  );
   const part = (type: string) => parts.find((each) => each.type === type)?.value ?? "";
   return `${part("year")}-${part("month")}-${part("day")}`;
 }

@@ -2,7 +2,17 @@ import { expect, test } from "vitest";
 import { largest, stack } from "./stack";
 
 test("each part stands on those before it", () => {
-  expect(stack([[1, 2], [3, 0], [1, 1]])).toEqual([[1, 2], [4, 2], [5, 3]]);
+  expect(
+    stack([
+      [1, 2],
+      [3, 0],
+      [1, 1],
+    ]),
+  ).toEqual([
+    [1, 2],
+    [4, 2],
+    [5, 3],
+  ]);
 });
 
 const part = (title: string, ...values: number[]) => ({ title, values });

@@ -46,7 +46,9 @@ export function connectionState(connection: Connection, reading: Reading): State
   switch (connection.state) {
     case "ready":
       return connection.checked_at
-        ? good(`connected, checked ${moment(new Date(connection.checked_at), reading.now, reading.zone)}`)
+        ? good(
+            `connected, checked ${moment(new Date(connection.checked_at), reading.now, reading.zone)}`,
+          )
         : grey("connected, not checked yet");
     case "needs_sign_in":
       return bad(`needs sign-in${since(connection.since, reading)}`);
@@ -141,10 +143,14 @@ export function syncState(sync: Sync, reading: Reading): StateView {
       return running(last?.state === "running" ? runProgress(last) : "running");
     case "waiting":
       return warn(
-        sync.until ? `waits until ${moment(new Date(sync.until), now, zone)}` : (sync.why ?? "waits"),
+        sync.until
+          ? `waits until ${moment(new Date(sync.until), now, zone)}`
+          : (sync.why ?? "waits"),
       );
     case "failed":
-      return bad(`failed ${last?.ended_at ? relative(new Date(last.ended_at), now, zone) : ""}`.trim());
+      return bad(
+        `failed ${last?.ended_at ? relative(new Date(last.ended_at), now, zone) : ""}`.trim(),
+      );
     case "paused":
       return grey("paused");
     case "idle":
@@ -172,4 +178,9 @@ export function vaultState(vault: Status["vault"]): StateView {
     case "broken":
       return bad("broken");
   }
+}
+
+/** What the place for secrets is called to somebody: *Goes to your keychain*. */
+export function vaultPlace(kind: Status["vault"]["kind"] | undefined): string {
+  return kind === "sealed_file" ? "sealed file" : kind === "keychain" ? "keychain" : "vault";
 }

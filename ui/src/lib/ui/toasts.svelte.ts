@@ -2,6 +2,7 @@
 // own has its place on the page.
 
 import { Refused } from "$lib/api/client";
+import { sentence } from "./sentence";
 
 export interface Toast {
   id: number;
@@ -46,12 +47,4 @@ export function explain(error: unknown): { text: string; hint?: string | undefin
     return { text: "Patchbay does not answer.", hint: "See whether it is still running." };
   }
   return { text: sentence(error instanceof Error ? error.message : String(error)) };
-}
-
-/** `the token was refused` → `The token was refused.` */
-export function sentence(text: string): string {
-  const trimmed = text.trim();
-  if (trimmed === "") return "";
-  const begun = trimmed[0]!.toUpperCase() + trimmed.slice(1);
-  return /[.?!…]$/.test(begun) ? begun : `${begun}.`;
 }

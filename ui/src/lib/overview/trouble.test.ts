@@ -1,0 +1,55 @@
+import { expect, test } from "vitest";
+import type { Connection, Inbox, Sync, Tunnel } from "$lib/api/client";
+import { troubles } from "./trouble";
+
+const reading = { now: new Date("2026-11-24T13:00:00Z"), zone: "UTC" };
+const connection = (more: Partial<Connection>) =>
+  ({ id: "con_1", name: "Acme", state: "ready", syncs: 2, inboxes: 0, ...more }) as Connection;
+const sync = (more: Partial<Sync>) =>
+  ({
+    id: "syn_1",
+    connection: "con_1",
+    connection_name: "Acme",
+    stream_title: "Orders",
+    state: "idle",
+    runs: [],
+    ...more,
+  }) as unknown as Sync;
+const find = (all: {
+  connections?: Connection[];
+  syncs?: Sync[];
+  inboxes?: Inbox[];
+  tunnels?: Tunnel[];
+}) =>
+  troubles({ connections: [], syncs: [], inboxes: [], tunnels: [], ...all }, reading).map(
+    (each) => `${each.who} ${each.what}`,
+  );
+
+test("all is well where nothing is wrong", () => {
+  expect(find({ connections: [connection({})], syncs: [sync({})] })).toEqual([]);
+});
+
+test("what follows from a connection is told with it", () => {
+  const down = connection({
+    state: "needs_sign_in",
+    why: "the token was refused",
+    since: "2026-11-23T18:40:00Z",
+  });
+  expect(find({ connections: [down], syncs: [sync({ state: "failed" })] })).toEqual([
+    "Acme needs sign-in since Mon 18:40. The token was refused. 2 syncs wait for it.",
+  ]);
+});
+
+test("a sync that failed by itself says why", () => {
+  const failed = sync({ state: "failed", why: "the shop answered 500" });
+  expect(find({ connections: [connection({})], syncs: [failed] })).toEqual([
+    "Orders of Acme failed. The shop answered 500.",
+  ]);
+});
+
+test("a tunnel that was switched off is no trouble", () => {
+  const tunnel = (state: Tunnel["state"]) => ({ id: "tun_1", name: "bore", state }) as Tunnel;
+  expect(find({ tunnels: [tunnel("off"), tunnel("failed")] })).toEqual([
+    "bore has stopped. Nobody outside reaches it.",
+  ]);
+});

@@ -1,0 +1,94 @@
+// What needs somebody, as sentences, worst first.
+
+import type { Connection, Inbox, Sync, Tunnel } from "$lib/api/client";
+import { sentence } from "$lib/ui/sentence";
+import { connectionState, inboxState, syncState, tunnelState, urgency } from "$lib/ui/states";
+import type { Reading, StateView } from "$lib/ui/states";
+
+export interface Trouble {
+  id: string;
+  state: StateView;
+  /** Whose trouble it is; shown strong. */
+  who: string;
+  /** The rest of the sentence. */
+  what: string;
+  action: string;
+  href: string;
+}
+
+export interface Everything {
+  connections: readonly Connection[];
+  inboxes: readonly Inbox[];
+  syncs: readonly Sync[];
+  tunnels: readonly Tunnel[];
+}
+
+/** The list, where what follows from a connection that waits is told with it. */
+export function troubles(all: Everything, reading: Reading): Trouble[] {
+  const down = all.connections.filter((each) => ["needs_sign_in", "broken"].includes(each.state));
+  const isDown = new Set(down.map((each) => each.id));
+
+  const out: Trouble[] = [
+    ...down.map((each) => connection(each, reading)),
+    ...all.syncs
+      .filter((each) => !isDown.has(each.connection))
+      .map((each) => sync(each, reading))
+      .filter((each) => urgency(each.state) === 0),
+    ...all.inboxes
+      .filter((each) => each.registration.state === "failed")
+      .map((each) => inbox(each, reading)),
+    ...all.tunnels.filter((each) => each.state === "failed").map((each) => tunnel(each, reading)),
+  ];
+  return out.sort((a, b) => urgency(a.state) - urgency(b.state));
+}
+
+function connection(each: Connection, reading: Reading): Trouble {
+  const wait =
+    each.syncs > 0
+      ? ` ${each.syncs} ${each.syncs === 1 ? "sync waits" : "syncs wait"} for it.`
+      : "";
+  const state = connectionState(each, reading);
+  return {
+    id: each.id,
+    state,
+    who: each.name,
+    what: `${state.word}.${each.why ? ` ${sentence(each.why)}` : ""}${wait}`,
+    action: each.state === "broken" ? "See connection" : "Sign in",
+    href: `/connections?connection=${each.id}`,
+  };
+}
+
+function sync(each: Sync, reading: Reading): Trouble {
+  const state = syncState(each, reading);
+  const why = each.why ?? each.runs[0]?.error?.message;
+  return {
+    id: each.id,
+    state,
+    who: `${each.stream_title} of ${each.connection_name}`,
+    what: `${state.word}.${why ? ` ${sentence(why)}` : ""}`,
+    action: "See runs",
+    href: `/syncs/${each.id}`,
+  };
+}
+
+function inbox(each: Inbox, reading: Reading): Trouble {
+  return {
+    id: each.id,
+    state: inboxState(each, reading),
+    who: each.name,
+    what: `is not registered.${each.registration.why ? ` ${sentence(each.registration.why)}` : ""}`,
+    action: "See inbox",
+    href: `/inboxes?inbox=${each.id}`,
+  };
+}
+
+function tunnel(each: Tunnel, reading: Reading): Trouble {
+  return {
+    id: each.id,
+    state: tunnelState(each, reading),
+    who: each.name,
+    what: `has stopped.${each.why ? ` ${sentence(each.why)}` : ""} Nobody outside reaches it.`,
+    action: "See tunnel",
+    href: "/inboxes/tunnels",
+  };
+}
