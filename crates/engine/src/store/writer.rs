@@ -21,7 +21,7 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::arrivals::{Intake, Prepared};
-use super::{Error, Result, refusals};
+use super::{Error, Result, checkpoint, index, refusals};
 
 /// How long other writes may keep intake waiting at a time.
 const TURN: Duration = Duration::from_millis(5);
@@ -90,7 +90,6 @@ pub(super) struct Shared {
     pub(super) dropped: AtomicU64,
     /// Whether the last write failed for want of room on the disk.
     pub(super) full: AtomicBool,
-    closed: AtomicBool,
 }
 
 impl Shared {
@@ -103,7 +102,6 @@ impl Shared {
             commits: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             full: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
         }
     }
 
@@ -210,10 +208,6 @@ impl Shared {
         // Whoever waits for room is told at once.
         self.room.close();
         self.others.close();
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
     }
 }
 
@@ -326,6 +320,12 @@ where
     }
 }
 
+/// Those who are told of commits.
+pub(super) struct Followers {
+    pub(super) index: Arc<index::Shared>,
+    pub(super) checkpoints: Arc<checkpoint::Shared>,
+}
+
 /// Why the writer left its connection.
 enum End {
     /// All is written, and nothing more comes.
@@ -335,15 +335,25 @@ enum End {
 }
 
 /// Runs the writer on the current thread until the store closes.
-pub(super) fn run(shared: &Shared, mut db: Connection, open: impl Fn() -> Result<Connection>) {
+pub(super) fn run(
+    shared: &Shared,
+    followers: &Followers,
+    mut db: Connection,
+    open: impl Fn() -> Result<Connection>,
+) {
     let _abort = AbortOnPanic;
-    while let End::Failed = serve(shared, &db) {
+    loop {
+        if let Err(error) = followers.checkpoints.listen(&mut db) {
+            tracing::warn!(%error, "the database's log cannot be watched");
+        }
+        if let End::Closed = serve(shared, followers, &db) {
+            break;
+        }
         match reopen(shared, &open) {
             Some(anew) => db = anew,
             None => break,
         }
     }
-    shared.closed.store(true, Ordering::Release);
 }
 
 /// Opens the connection anew, however long that takes; what comes meanwhile fails at once.
@@ -381,7 +391,7 @@ impl Drop for AbortOnPanic {
     }
 }
 
-fn serve(shared: &Shared, db: &Connection) -> End {
+fn serve(shared: &Shared, followers: &Followers, db: &Connection) -> End {
     let mut intake = match Intake::new(db) {
         Ok(intake) => intake,
         Err(error) => {
@@ -404,6 +414,8 @@ fn serve(shared: &Shared, db: &Connection) -> End {
             }
             return End::Failed;
         }
+        followers.index.follow(intake.newest());
+        followers.checkpoints.committed();
     }
 }
 
