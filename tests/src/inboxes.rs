@@ -1,1 +1,95 @@
-//! placeholder
+//! Addresses that receive webhooks.
+
+use http::StatusCode;
+use serde_json::json;
+
+use crate::TestApp;
+use crate::app::SECRET;
+
+#[tokio::test]
+async fn a_new_inbox_has_an_address_and_hides_its_secret() {
+    let app = TestApp::start().await;
+
+    let made = app
+        .post(
+            "/api/inboxes",
+            json!({
+                "name": "Shop",
+                "connector": "standard-webhooks",
+                "secrets": { "signing_secret": SECRET },
+                "settings": {},
+            }),
+        )
+        .await;
+
+    assert_eq!(made.status, StatusCode::CREATED);
+    let inbox = made.json();
+    let local = format!("{}in/", app.ingress_url());
+    assert!(inbox["local_url"].as_str().is_some_and(|url| url.starts_with(&local)), "{inbox}");
+    assert_eq!(inbox["public_url"], json!(null));
+    assert_eq!(inbox["secret_names"], json!(["signing_secret"]));
+    assert_eq!(inbox["signed"], true);
+    assert_eq!(inbox["events"], json!({ "count": 0, "exact": true }));
+    assert!(!inbox.to_string().contains(SECRET));
+    assert!(!app.read("/api/inboxes").await.to_string().contains(SECRET));
+}
+
+#[tokio::test]
+async fn an_inbox_without_what_its_connector_needs_is_not_made() {
+    let app = TestApp::start().await;
+    let make = async |connector: &str, secret: &str| {
+        let body = json!({
+            "name": "Shop", "connector": connector, "secrets": { "signing_secret": secret },
+        });
+        let answer = app.post("/api/inboxes", body).await;
+        (answer.status, answer.json()["error"]["code"].clone())
+    };
+
+    assert_eq!(
+        make("nobody", SECRET).await,
+        (StatusCode::UNPROCESSABLE_ENTITY, json!("unknown_connector"))
+    );
+    assert_eq!(app.read("/api/inboxes").await["inboxes"], json!([]));
+}
+
+#[tokio::test]
+async fn a_changed_secret_is_in_force_at_once() {
+    let app = TestApp::start().await;
+    let inbox = app.inbox("standard-webhooks").await;
+    let other = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let path = format!("/api/inboxes/{}", inbox.id);
+
+    app.patch(&path, json!({ "secrets": { "signing_secret": other } })).await;
+    let with_old = app.send(&inbox, "msg_1", "{}").await;
+    app.patch(&path, json!({ "secrets": { "signing_secret": [other, SECRET] } })).await;
+    let with_both = app.send(&inbox, "msg_2", "{}").await;
+
+    assert_eq!(with_old.status, StatusCode::UNAUTHORIZED);
+    assert!(with_both.status.is_success());
+}
+
+#[tokio::test]
+async fn a_deleted_inbox_takes_its_events_along_and_answers_no_more() {
+    let app = TestApp::start().await;
+    let inbox = app.inbox("any").await;
+    app.send(&inbox, "", "{}").await;
+
+    let deleted = app.delete(&format!("/api/inboxes/{}", inbox.id)).await;
+
+    assert_eq!(deleted.status, StatusCode::OK);
+    assert_eq!(deleted.json(), json!({ "events_deleted": 1 }));
+    assert_eq!(app.send(&inbox, "", "{}").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(app.read("/api/events/count").await["count"], 0);
+    assert_eq!(app.get(&format!("/api/inboxes/{}", inbox.id)).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_renamed_inbox_is_called_so_in_the_log() {
+    let app = TestApp::start().await;
+    let inbox = app.inbox("any").await;
+    app.send(&inbox, "", "{}").await;
+
+    app.patch(&format!("/api/inboxes/{}", inbox.id), json!({ "name": "Till" })).await;
+
+    assert_eq!(app.read("/api/events").await["events"][0]["inbox_name"], "Till");
+}

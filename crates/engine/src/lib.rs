@@ -11,7 +11,6 @@ pub mod connection;
 pub mod connector;
 pub mod data_dir;
 pub mod event;
-mod field;
 pub mod host;
 pub mod inbox;
 pub mod outgoing;
@@ -136,6 +135,11 @@ impl Engine {
         });
         // It can only have panicked; the store leaves nothing half done.
         let (store, connectors) = opening.await.map_err(|_| store::Error::Closed)??;
+        let changes = Changes::default();
+        let refused = changes.clone();
+        store.on_refused(move |inbox| {
+            refused.note(Notice { inbox, ..Notice::of(Noun::Refusals) });
+        });
         let inner = Inner {
             outgoing: Outgoing::new(clock.clone())?,
             inboxes: inbox::Inboxes::load(&store).await?,
@@ -146,7 +150,7 @@ impl Engine {
             store,
             vault,
             connectors,
-            changes: Changes::default(),
+            changes,
             sandbox,
             tunnels: tunnel::Tunnels::new(environment),
             syncs: sync::Syncs::default(),

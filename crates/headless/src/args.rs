@@ -31,8 +31,11 @@ pub(crate) enum Command {
     Vault(VaultCommand),
     /// List the connections.
     Connections,
-    /// List the inboxes.
-    Inboxes,
+    /// Addresses that receive webhooks; lists them where nothing else is said.
+    Inboxes {
+        #[command(subcommand)]
+        command: Option<InboxesCommand>,
+    },
     /// The log of what arrived.
     #[command(subcommand)]
     Events(EventsCommand),
@@ -173,6 +176,34 @@ pub(crate) struct FilterArgs {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum InboxesCommand {
+    /// List the inboxes.
+    List,
+    /// Make an inbox.
+    Create(CreateInboxArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CreateInboxArgs {
+    /// What you call it.
+    #[arg(long)]
+    pub(crate) name: String,
+    /// What its senders are like: `patchbay connectors list` shows them.
+    #[arg(long, value_name = "ID")]
+    pub(crate) connector: String,
+    /// Whose events it receives.
+    #[arg(long, value_name = "ID")]
+    pub(crate) connection: Option<String>,
+    /// A setting of the connector.
+    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = setting)]
+    pub(crate) settings: Vec<(String, String)>,
+    /// A secret of the connector, read from standard input; several are read line by line, in the
+    /// order in which they are named.
+    #[arg(long = "secret", value_name = "NAME=-", value_parser = secret_name)]
+    pub(crate) secrets: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum SyncsCommand {
     /// List the syncs.
     List,
@@ -228,6 +259,21 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
+fn setting(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "write NAME=VALUE".to_owned())
+}
+
+/// The name of a secret. Its value is never an argument: those stand in the list of processes.
+fn secret_name(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((name, "-")) if !name.is_empty() => Ok(name.to_owned()),
+        _ => Err("write NAME=- and give the value on standard input".to_owned()),
+    }
+}
+
 fn filter(text: &str) -> Result<String, String> {
     let parsed = tracing_subscriber::EnvFilter::try_new(text);
     parsed.map(|_| text.to_owned()).map_err(|error| error.to_string())
@@ -255,6 +301,14 @@ mod tests {
         }
         for bad in ["0.0.0.0:4700", "192.168.1.2:4700", "[::]:4700", "127.0.0.1", "localhost"] {
             assert!(loopback(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_named_and_never_given() {
+        assert_eq!(secret_name("signing_secret=-"), Ok("signing_secret".to_owned()));
+        for bad in ["signing_secret=whsec_1", "signing_secret", "=-", ""] {
+            assert!(secret_name(bad).is_err(), "{bad}");
         }
     }
 

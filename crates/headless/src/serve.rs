@@ -143,6 +143,7 @@ impl Running {
             environment: Environment::new(std::env::vars_os()),
         };
         let engine = Engine::open(config).await.map_err(ApiError::from)?;
+        engine.managed_at(api_address.port());
 
         let (no_more, closing) = (CancellationToken::new(), CancellationToken::new());
         let door_for_strangers = Ingress::new();

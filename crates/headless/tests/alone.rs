@@ -1,5 +1,6 @@
 //! Commands that need no running Patchbay: the real binary, in an empty home.
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

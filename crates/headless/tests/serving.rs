@@ -1,5 +1,6 @@
 //! `patchbay serve` as a process: how it begins, how it ends, and whom it lets in beside it.
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;

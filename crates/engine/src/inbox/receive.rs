@@ -184,7 +184,6 @@ impl Engine {
             body_start: body[..body.len().min(BODY_START)].to_vec(),
             size_bytes: body.len() as u64,
         });
-        self.inner.changes.note(Notice { inbox, ..Notice::of(Noun::Refusals) });
     }
 
     /// The address that the sender was told: some sign it.

@@ -8,12 +8,10 @@
 //! a future of this module leaves the write whole or not done at all, never half of it.
 
 mod arrivals;
-mod checkpoint;
 mod connections;
 mod events;
 mod file;
 mod inboxes;
-mod index;
 mod migrate;
 mod paging;
 mod readers;
@@ -114,17 +112,8 @@ pub struct Store {
 struct Inner {
     dir: PathBuf,
     writer: Arc<writer::Shared>,
-    index: Arc<index::Shared>,
-    checkpoints: Arc<checkpoint::Shared>,
+    writing: Mutex<Option<std::thread::JoinHandle<()>>>,
     readers: readers::Readers,
-    threads: Mutex<Threads>,
-}
-
-/// The threads beside the readers, until someone waits for their end.
-#[derive(Default)]
-struct Threads {
-    writer: Option<std::thread::JoinHandle<()>>,
-    others: Vec<std::thread::JoinHandle<()>>,
 }
 
 impl Drop for Inner {
@@ -132,32 +121,6 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.writer.close();
         self.readers.close();
-        self.index.close();
-        self.checkpoints.close();
-    }
-}
-
-impl Inner {
-    /// Waits for the end of all threads, the writer first. Blocks.
-    fn end(&self) -> Result<()> {
-        let Threads { writer, others } =
-            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        let written = writer.map_or(Ok(()), std::thread::JoinHandle::join);
-        self.readers.close();
-        self.index.close();
-        self.checkpoints.close();
-        self.readers.join();
-        for thread in others {
-            let _ = thread.join();
-        }
-        written.map_err(|_| Error::Closed)?;
-        // The last connection: it takes the whole WAL in and removes it.
-        file::open_checkpointer(&self.dir)?.query_row(
-            "pragma wal_checkpoint(truncate)",
-            [],
-            |_| Ok(()),
-        )?;
-        Ok(())
     }
 }
 
@@ -171,24 +134,12 @@ impl Store {
         }
         let db = file::open_writer(dir)?;
         migrate::migrate(&db, dir, migrate::MIGRATIONS)?;
-        settings::name_log(&db)?;
         while refusals::drop_old(&db, now)? > 0 {}
         let (doomed, orphans) = (inboxes::doomed(&db)?, records::orphans(&db)?);
-        let index = Arc::new(index::Shared::new(arrivals::newest(&db)?));
-        let checkpoints = Arc::new(checkpoint::Shared::default());
-        let readers = readers::Readers::start(dir, &index)?;
+        let readers = readers::Readers::start(dir)?;
         let writer = Arc::new(writer::Shared::new());
-        let others = vec![
-            checkpoint::start(Arc::clone(&checkpoints), dir)?,
-            index::start(Arc::clone(&index), dir)?,
-        ];
-        let followers = writer::Followers {
-            index: Arc::clone(&index),
-            checkpoints: Arc::clone(&checkpoints),
-        };
-        let thread = start_writer(Arc::clone(&writer), followers, db, dir)?;
-        let threads = Mutex::new(Threads { writer: Some(thread), others });
-        let inner = Inner { dir: dir.into(), writer, index, checkpoints, readers, threads };
+        let writing = start_writer(Arc::clone(&writer), db, dir)?;
+        let inner = Inner { dir: dir.into(), writer, writing: Mutex::new(Some(writing)), readers };
         let store = Self { inner: Arc::new(inner) };
         // What a stop left half deleted.
         for inbox in doomed {
@@ -202,8 +153,15 @@ impl Store {
     /// Ends the writer after what is queued, and checkpoints.
     pub async fn close(&self) -> Result<()> {
         self.inner.writer.close();
+        self.inner.readers.close();
         let inner = Arc::clone(&self.inner);
-        tokio::task::spawn_blocking(move || inner.end()).await.map_err(|_| Error::Closed)?
+        tokio::task::spawn_blocking(move || {
+            let thread = inner.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
+            inner.readers.join();
+            thread.map_or(Ok(()), |thread| thread.join().map_err(|_| Error::Closed))
+        })
+        .await
+        .map_err(|_| Error::Closed)?
     }
 
     // -- intake: goes before everything else in the queue
@@ -225,6 +183,11 @@ impl Store {
     /// Notes a refusal, later and only if there is room: nobody waits for it.
     pub fn refuse(&self, refusal: NewRefusal) {
         self.inner.writer.refuse(refusal);
+    }
+    /// Calls `tell` with the inbox of each refusal that has reached the disk, from the writer's
+    /// thread: it must not block. Only the first one that is given is called.
+    pub fn on_refused(&self, tell: impl Fn(Option<InboxId>) + Send + std::marker::Sync + 'static) {
+        let _ = self.inner.writer.refused.set(Box::new(tell));
     }
     /// How many refusals were dropped since the start because too many waited.
     pub fn refusals_dropped(&self) -> u64 {
@@ -579,15 +542,7 @@ impl Store {
     }
 
     fn remove_inbox(&self, id: InboxId) -> Result<writer::Steps> {
-        let index = Arc::clone(&self.inner.index);
-        self.inner.writer.write_in_steps(move |db| {
-            let mut gone = Vec::new();
-            let step = inboxes::remove(db, id, &mut |event| gone.push(event))?;
-            if !gone.is_empty() {
-                index.remove(&gone);
-            }
-            Ok(step)
-        })
+        self.inner.writer.write_in_steps(move |db| inboxes::remove(db, id, &mut |_| {}))
     }
 
     fn remove_stream(&self, stream: i64) -> Result<writer::Steps> {
@@ -605,14 +560,13 @@ impl Store {
 
 fn start_writer(
     shared: Arc<writer::Shared>,
-    followers: writer::Followers,
     db: rusqlite::Connection,
     dir: &Path,
 ) -> Result<std::thread::JoinHandle<()>> {
     let dir = dir.to_owned();
     std::thread::Builder::new()
         .name("store-writer".into())
-        .spawn(move || writer::run(&shared, &followers, db, || file::open_writer(&dir)))
+        .spawn(move || writer::run(&shared, db, || file::open_writer(&dir)))
         .map_err(|error| Error::Io(error.to_string()))
 }
 
@@ -691,7 +645,5 @@ fn changed_one(rows: usize) -> Result<()> {
     if rows == 0 { Err(Error::NotFound) } else { Ok(()) }
 }
 
-#[cfg(test)]
-mod speed;
 #[cfg(test)]
 mod tests;

@@ -10,18 +10,18 @@ use tempfile::TempDir;
 
 use super::*;
 
-pub(super) struct Desk {
-    pub(super) store: Store,
-    pub(super) dir: TempDir,
+struct Desk {
+    store: Store,
+    dir: TempDir,
 }
 
 impl Desk {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         Self { store: Store::open(dir.path(), at(0)).unwrap(), dir }
     }
 
-    pub(super) async fn inbox(&self, name: &str) -> InboxId {
+    async fn inbox(&self, name: &str) -> InboxId {
         let inbox = NewInbox {
             name: name.into(),
             connector: "any".into(),
@@ -34,7 +34,7 @@ impl Desk {
         self.store.create_inbox(inbox, at(0)).await.unwrap().id
     }
 
-    pub(super) async fn connection(&self, sandbox: bool) -> ConnectionId {
+    async fn connection(&self, sandbox: bool) -> ConnectionId {
         let connection = NewConnection {
             connector: "any".into(),
             name: "shop".into(),
@@ -46,7 +46,7 @@ impl Desk {
         self.store.create_connection(connection, at(0)).await.unwrap().id
     }
 
-    pub(super) async fn sync(&self, connection: ConnectionId, stream: &str) -> SyncId {
+    async fn sync(&self, connection: ConnectionId, stream: &str) -> SyncId {
         let sync = NewSync {
             connection,
             stream: stream.into(),
@@ -57,11 +57,11 @@ impl Desk {
         self.store.create_sync(sync, None, at(0)).await.unwrap().id
     }
 
-    pub(super) async fn run(&self, sync: SyncId) -> SyncRunId {
+    async fn run(&self, sync: SyncId) -> SyncRunId {
         self.store.begin_run(sync, RunTrigger::Hand, Extent::Changes, None, at(1)).await.unwrap().id
     }
 
-    pub(super) async fn page(&self, run: SyncRunId, records: Vec<NewRecord>) -> Result<Counts> {
+    async fn page(&self, run: SyncRunId, records: Vec<NewRecord>) -> Result<Counts> {
         let page = SyncPage {
             run,
             records,
@@ -79,15 +79,15 @@ impl Desk {
     }
 }
 
-pub(super) fn at(second: i64) -> Timestamp {
+fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-pub(super) fn page<I>(limit: usize, at: At<I>) -> Page<I> {
+fn page<I>(limit: usize, at: At<I>) -> Page<I> {
     Page { limit, at }
 }
 
-pub(super) fn event(inbox: InboxId, kind: &str, body: &str) -> NewEvent {
+fn event(inbox: InboxId, kind: &str, body: &str) -> NewEvent {
     NewEvent {
         inbox,
         connection: None,
@@ -113,7 +113,7 @@ fn arrival(inbox: InboxId, key: u8) -> Arrival {
     Arrival { key: Some(key), event: event(inbox, "order.created", "{\"n\": 1}") }
 }
 
-pub(super) fn record(key: &str, data: &str) -> NewRecord {
+fn record(key: &str, data: &str) -> NewRecord {
     NewRecord { key: key.into(), version: None, data: data.into(), deleted: false }
 }
 

@@ -12,16 +12,17 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use domain::event::Accepted;
+use domain::id::InboxId;
 use domain::refusal::NewRefusal;
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::arrivals::{Intake, Prepared};
-use super::{Error, Result, checkpoint, index, refusals};
+use super::{Error, Result, refusals};
 
 /// How long other writes may keep intake waiting at a time.
 const TURN: Duration = Duration::from_millis(5);
@@ -90,6 +91,9 @@ pub(super) struct Shared {
     pub(super) dropped: AtomicU64,
     /// Whether the last write failed for want of room on the disk.
     pub(super) full: AtomicBool,
+    /// Told of each inbox of which refusals have reached the disk.
+    pub(super) refused: OnceLock<Box<dyn Fn(Option<InboxId>) + Send + Sync>>,
+    closed: AtomicBool,
 }
 
 impl Shared {
@@ -102,6 +106,8 @@ impl Shared {
             commits: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             full: AtomicBool::new(false),
+            refused: OnceLock::new(),
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -208,6 +214,10 @@ impl Shared {
         // Whoever waits for room is told at once.
         self.room.close();
         self.others.close();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 }
 
@@ -320,12 +330,6 @@ where
     }
 }
 
-/// Those who are told of commits.
-pub(super) struct Followers {
-    pub(super) index: Arc<index::Shared>,
-    pub(super) checkpoints: Arc<checkpoint::Shared>,
-}
-
 /// Why the writer left its connection.
 enum End {
     /// All is written, and nothing more comes.
@@ -335,25 +339,15 @@ enum End {
 }
 
 /// Runs the writer on the current thread until the store closes.
-pub(super) fn run(
-    shared: &Shared,
-    followers: &Followers,
-    mut db: Connection,
-    open: impl Fn() -> Result<Connection>,
-) {
+pub(super) fn run(shared: &Shared, mut db: Connection, open: impl Fn() -> Result<Connection>) {
     let _abort = AbortOnPanic;
-    loop {
-        if let Err(error) = followers.checkpoints.listen(&mut db) {
-            tracing::warn!(%error, "the database's log cannot be watched");
-        }
-        if let End::Closed = serve(shared, followers, &db) {
-            break;
-        }
+    while let End::Failed = serve(shared, &db) {
         match reopen(shared, &open) {
             Some(anew) => db = anew,
             None => break,
         }
     }
+    shared.closed.store(true, Ordering::Release);
 }
 
 /// Opens the connection anew, however long that takes; what comes meanwhile fails at once.
@@ -391,7 +385,7 @@ impl Drop for AbortOnPanic {
     }
 }
 
-fn serve(shared: &Shared, followers: &Followers, db: &Connection) -> End {
+fn serve(shared: &Shared, db: &Connection) -> End {
     let mut intake = match Intake::new(db) {
         Ok(intake) => intake,
         Err(error) => {
@@ -404,7 +398,14 @@ fn serve(shared: &Shared, followers: &Followers, db: &Connection) -> End {
         if !wait_for_work(shared, &mut waiting) {
             return End::Closed;
         }
-        let group = Group { shared, db, intake: &mut intake, done: Vec::new(), others: Vec::new() };
+        let group = Group {
+            shared,
+            db,
+            intake: &mut intake,
+            done: Vec::new(),
+            others: Vec::new(),
+            refused: Vec::new(),
+        };
         if let Err(error) = group.write(&mut waiting) {
             tracing::error!(%error, "a group of writes failed");
             // Those that were not begun are not part of what failed.
@@ -414,8 +415,6 @@ fn serve(shared: &Shared, followers: &Followers, db: &Connection) -> End {
             }
             return End::Failed;
         }
-        followers.index.follow(intake.newest());
-        followers.checkpoints.committed();
     }
 }
 
@@ -448,6 +447,8 @@ struct Group<'a, 'db> {
     intake: &'a mut Intake<'db>,
     done: Vec<Waiting>,
     others: Vec<(Box<dyn Work>, Result<()>)>,
+    /// The inboxes of the refusals in it.
+    refused: Vec<Option<InboxId>>,
 }
 
 impl Group<'_, '_> {
@@ -537,6 +538,10 @@ impl Group<'_, '_> {
         if let Err(error) = in_savepoint(self.db, |db| refusals::insert(db, &taken)) {
             self.shared.dropped.fetch_add(taken.len() as u64, Ordering::Relaxed);
             tracing::warn!(%error, "refusals could not be noted");
+        } else {
+            self.refused = taken.iter().map(|refusal| refusal.inbox).collect();
+            self.refused.sort_unstable();
+            self.refused.dedup();
         }
         self.still_open()
     }
@@ -567,6 +572,9 @@ impl Group<'_, '_> {
     }
 
     fn answer(self) {
+        if let Some(tell) = self.shared.refused.get() {
+            self.refused.iter().for_each(|&inbox| tell(inbox));
+        }
         for (reply, outcome) in self.done {
             let _ = reply.send(outcome);
         }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Format;
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::output::{cell, count, say_json, table};
+use crate::output::{cell, say_json, table};
 
 /// A column: its head, and what stands in it.
 pub(super) type Column = (&'static str, fn(&Value) -> String);
@@ -34,24 +34,6 @@ pub(crate) async fn connections(client: &Client, format: Format) -> Result<(), F
         ("WHY", |it| cell(&it["why"])),
     ];
     show(&list, "connections", &columns, "There are no connections.", format);
-    Ok(())
-}
-
-pub(crate) async fn inboxes(client: &Client, format: Format) -> Result<(), Failure> {
-    let list = client.get("/api/inboxes", &[]).await?;
-    let columns: [Column; 6] = [
-        ("ID", |it| cell(&it["id"])),
-        ("NAME", |it| cell(&it["name"])),
-        ("CONNECTOR", |it| cell(&it["connector"])),
-        ("EVENTS", |it| count(&it["events"])),
-        ("LAST HEARD", |it| cell(&it["heard_at"])),
-        // Whole, since it is there to be copied.
-        ("ADDRESS", |it| {
-            let address = it["public_url"].as_str().or_else(|| it["local_url"].as_str());
-            crate::output::visible(address.unwrap_or_default())
-        }),
-    ];
-    show(&list, "inboxes", &columns, "There are no inboxes.", format);
     Ok(())
 }
 

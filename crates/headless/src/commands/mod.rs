@@ -3,6 +3,7 @@
 mod connectors;
 mod doctor;
 mod events;
+mod inboxes;
 mod lists;
 mod login;
 mod syncs;
@@ -55,7 +56,7 @@ async fn with_runtime(
     match command {
         Command::Login => login::run(&client, format).await?,
         Command::Connections => lists::connections(&client, format).await?,
-        Command::Inboxes => lists::inboxes(&client, format).await?,
+        Command::Inboxes { command } => inboxes::run(command, &client, format).await?,
         Command::Tunnels => lists::tunnels(&client, format).await?,
         Command::Events(command) => events::run(command, client, data_dir, format).await?,
         Command::Syncs(command) => return syncs::run(command, client, data_dir, format).await,
