@@ -14,13 +14,14 @@ use serde_json::Value;
 use crate::workspace;
 
 /// Which crates of ours a crate may depend on.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("domain", &[]),
     ("engine", &["domain"]),
     ("sandbox", &[]),
     ("api", &["domain", "engine"]),
-    ("headless", &["domain", "engine", "api", "sandbox"]),
-    ("desktop", &["domain", "engine", "api", "sandbox"]),
+    ("host", &["domain", "engine", "api", "sandbox"]),
+    ("headless", &["domain", "engine", "api", "host"]),
+    ("desktop", &["domain", "engine", "api", "host"]),
     ("tests", &["domain", "engine", "api", "sandbox"]),
     ("xtask", &[]),
 ];
@@ -31,7 +32,7 @@ const LIBRARIES: [(&str, &[&str]); 4] = [
     ("tauri", &["desktop"]),
     ("rusqlite", &["engine", "xtask"]),
     ("keyring", &["engine"]),
-    ("tokio", &["engine", "sandbox", "api", "headless", "desktop", "tests", "xtask"]),
+    ("tokio", &["engine", "sandbox", "api", "host", "headless", "desktop", "tests", "xtask"]),
 ];
 
 /// A name that only some places may use.

@@ -101,7 +101,16 @@ impl From<VaultKind> for VaultChoice {
 #[derive(Debug, Subcommand)]
 pub(crate) enum VaultCommand {
     /// Make a key file, for a machine without a keychain.
-    Init(KeyFileArgs),
+    Init(InitArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct InitArgs {
+    #[command(flatten)]
+    pub(crate) key_file: KeyFileArgs,
+    /// Do nothing where there is a keychain, or a key file already.
+    #[arg(long)]
+    pub(crate) if_needed: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -11,7 +11,6 @@ mod args;
 mod client;
 mod commands;
 mod failure;
-mod log;
 mod output;
 mod places;
 mod serve;

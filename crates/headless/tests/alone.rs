@@ -163,10 +163,12 @@ fn a_key_file_is_made_once_for_its_owner_alone() {
     let path = PathBuf::from(path["key_file"].as_str().unwrap());
     let key = std::fs::read(&path).unwrap();
     let second = home.patchbay(&["vault", "init"]);
+    let needed = home.patchbay(&["vault", "init", "--if-needed"]);
 
     assert!(path.starts_with(home.0.path()), "{}", path.display());
     assert_eq!(mode(&path), 0o600);
     assert_eq!(second.status.code(), Some(1));
+    assert_eq!((needed.status.code(), needed.stdout.as_slice()), (Some(0), &b""[..]));
     assert_eq!(std::fs::read(&path).unwrap(), key);
 }
 

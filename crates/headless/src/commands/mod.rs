@@ -13,7 +13,7 @@ mod verify;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, VaultCommand};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::{places, serve};
@@ -30,9 +30,11 @@ pub(crate) enum Format {
 /// Does what the command line says.
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let format = if args.json { Format::Json } else { Format::Text };
-    // These two need no data directory.
+    // A key file needs no data directory.
     let command = match args.command {
-        Command::Vault(command) => return vault::run(command, format),
+        Command::Vault(VaultCommand::Init(args)) => {
+            return runtime()?.block_on(vault::init(args, format));
+        }
         command => command,
     };
     let data_dir = places::data_dir(args.data_dir)?;

@@ -6,19 +6,38 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use tracing_appender::rolling::{RollingFileAppender, Rotation};
-use tracing_subscriber::filter::EnvFilter;
+use tracing_appender::rolling::{InitError, RollingFileAppender, Rotation};
+use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::prelude::*;
-
-use crate::failure::Failure;
+use tracing_subscriber::util::TryInitError;
 
 const KEPT: usize = 7;
 
-/// Starts the log. `filter` is what the user asked for.
-pub(crate) fn start(data_dir: &Path, filter: &str) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|error| Failure::new("log_filter", format!("--log cannot be read: {error}")))?;
+/// Why there is no log.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The filter is no filter.
+    #[error("the log's filter cannot be read: {0}")]
+    Filter(#[from] ParseError),
+    /// The file cannot be made.
+    #[error("the log cannot be written: {0}")]
+    Io(#[from] io::Error),
+    /// Nor that of today.
+    #[error("the log cannot be written: {0}")]
+    File(#[from] InitError),
+    /// This process has one already.
+    #[error(transparent)]
+    Started(#[from] TryInitError),
+}
+
+/// Starts the log. `filter` says what is logged: `info`, `engine=debug,info`.
+///
+/// # Errors
+///
+/// When the filter makes no sense, the folder cannot be written to, or there is a log already.
+pub fn start(data_dir: &Path, filter: &str) -> Result<(), Error> {
+    let filter = EnvFilter::try_new(filter)?;
     let folder = data_dir.join("logs");
     std::fs::create_dir_all(&folder)?;
     let file = RollingFileAppender::builder()
@@ -26,14 +45,13 @@ pub(crate) fn start(data_dir: &Path, filter: &str) -> Result<(), Failure> {
         .filename_prefix("patchbay")
         .filename_suffix("log")
         .max_log_files(KEPT)
-        .build(folder)
-        .map_err(|error| Failure::new("unusable", format!("the log cannot be written: {error}")))?;
+        .build(folder)?;
     tracing_subscriber::registry()
         .with(filter)
         .with(fmt::layer().with_ansi(false).with_writer(Plain(file)))
         .with(fmt::layer().with_ansi(false).with_writer(Plain(io::stderr)))
-        .try_init()
-        .map_err(|error| Failure::new("log", error.to_string()))
+        .try_init()?;
+    Ok(())
 }
 
 /// A writer without control characters other than the end of a line.
