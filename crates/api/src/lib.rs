@@ -27,7 +27,7 @@ mod time;
 mod why;
 
 pub use management::{Addresses, management, openapi};
-pub use pages::policy;
+pub use pages::{pages, policy};
 pub use routes::refusal_hint;
 pub use time::Time;
 

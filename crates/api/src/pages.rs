@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use axum::response::{IntoResponse, Response};
+use axum::{Router, middleware};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 
 use crate::error::ApiError;
+use crate::headers;
 
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/../../ui/build"]
@@ -47,6 +49,11 @@ pub fn policy(connect: &str) -> String {
 
 static BROWSER_POLICY: LazyLock<HeaderValue> =
     LazyLock::new(|| HeaderValue::from_str(&policy("'self'")).expect("a policy is plain text"));
+
+/// The pages alone, for the window: it shows them while the engine still opens.
+pub fn pages() -> Router {
+    Router::new().fallback(answer).layer(middleware::from_fn(headers::layer))
+}
 
 /// Answers whatever is no route: a file of the pages, or the first page, which finds its way from
 /// the address.

@@ -110,6 +110,10 @@ impl Host for Headless {
         Err(Error::NoBrowser)
     }
 
+    fn show(&self) -> Result<(), Error> {
+        Err(Error::Unsupported)
+    }
+
     fn autostart(&self) -> Option<bool> {
         None
     }

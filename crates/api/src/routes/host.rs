@@ -1,4 +1,4 @@
-//! What only a window can do: start with the computer, open a browser.
+//! What only a window can do: start with the computer, open a browser, come to the front.
 
 use std::sync::Arc;
 
@@ -60,6 +60,17 @@ pub(crate) async fn open_url(
         return Err(ApiError::field("url", "is neither http nor https"));
     }
     blocking(move || host.open_url(&request.url)).await
+}
+
+/// Brings the window to the front. 404 where there is none.
+#[utoipa::path(
+    post,
+    path = "/api/host/show",
+    tag = "host",
+    responses((status = NO_CONTENT), (status = "default", body = ApiError)),
+)]
+pub(crate) async fn show_window(State(host): State<Arc<dyn Host>>) -> Result<StatusCode, ApiError> {
+    blocking(move || host.show()).await
 }
 
 async fn blocking(
