@@ -324,6 +324,10 @@ impl api::host::Host for TestHost {
         Err(api::host::Error::NoBrowser)
     }
 
+    fn show(&self) -> Result<(), api::host::Error> {
+        Err(api::host::Error::Unsupported)
+    }
+
     fn autostart(&self) -> Option<bool> {
         None
     }

@@ -316,6 +316,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/host/show": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Brings the window to the front. 404 where there is none. */
+        post: operations["show_window"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/inboxes": {
         parameters: {
             query?: never;
@@ -1359,7 +1376,7 @@ export interface components {
          * @description Why a request was not accepted.
          * @enum {string}
          */
-        RefusalReason: "unknown_path" | "method" | "too_large" | "too_slow" | "unsigned" | "malformed" | "stale" | "wrong_signature" | "no_secret" | "vault_locked" | "overload";
+        RefusalReason: "unknown_path" | "method" | "too_large" | "too_slow" | "unsigned" | "malformed" | "stale" | "wrong_signature" | "no_secret" | "vault_locked" | "overload" | "no_connector";
         /** @description Whether the sender has been told of the address. */
         Registration: {
             state: components["schemas"]["RegistrationState"];
@@ -2301,6 +2318,31 @@ export interface operations {
                 "application/json": components["schemas"]["OpenRequest"];
             };
         };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    show_window: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             204: {
                 headers: {
