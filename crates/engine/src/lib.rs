@@ -11,6 +11,7 @@ pub mod connection;
 pub mod connector;
 pub mod data_dir;
 pub mod event;
+mod field;
 pub mod host;
 pub mod inbox;
 pub mod outgoing;

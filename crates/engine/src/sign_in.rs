@@ -86,6 +86,10 @@ impl Engine {
     pub async fn complete_sign_in(&self, redirect: &Url) -> Result<ConnectionStatus, Error> {
         todo!()
     }
+    /// Whether a browser is out to sign in for this connection.
+    pub(crate) fn is_signing_in(&self, id: ConnectionId) -> bool {
+        false
+    }
     /// Whether a sign-in waits for an answer now.
     pub fn sign_in_waits(&self) -> bool {
         todo!()

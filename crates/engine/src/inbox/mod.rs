@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use domain::connector::{Connector, FormField, Status, Webhooks};
+use domain::connector::{Connector, Status, Webhooks};
 use domain::id::{ConnectionId, InboxId};
 use domain::inbox::{Inbox, NewInbox, Registration};
 use domain::page::Count;
@@ -24,6 +24,7 @@ use domain::secret::Secrets;
 use jiff::Timestamp;
 
 use crate::changes::{Notice, Noun};
+use crate::field::{self, Missing, Problem};
 use crate::{Engine, outgoing, random, store, vault};
 
 pub(crate) use self::open::{Inboxes, OpenInbox};
@@ -51,6 +52,12 @@ pub enum Error {
     /// The vault's fault.
     #[error(transparent)]
     Vault(#[from] vault::Error),
+}
+
+impl From<Problem> for Error {
+    fn from(Problem { field, problem }: Problem) -> Self {
+        Self::Field { field, problem }
+    }
 }
 
 /// What is asked for with a new inbox.
@@ -159,8 +166,8 @@ impl Engine {
     pub async fn create_inbox(&self, request: InboxRequest) -> Result<InboxStatus, Error> {
         let connector = self.receiving(&request.connector)?;
         let webhooks = webhooks(&connector)?;
-        check(&webhooks.setting_fields(), &request.settings, Missing::Refused)?;
-        check(&webhooks.secret_fields(), &exposed(&request.secrets), Missing::Allowed)?;
+        field::check(&webhooks.setting_fields(), &request.settings, Missing::Refused)?;
+        field::check_secrets(&webhooks.secret_fields(), &request.secrets, Missing::Allowed)?;
         if let Some(connection) = request.connection {
             self.inner.store.connection(connection).await?;
         }
@@ -198,7 +205,8 @@ impl Engine {
     ) -> Result<InboxStatus, Error> {
         let inbox = self.inner.store.inbox(id).await?;
         let connector = self.receiving(&inbox.inbox.connector)?;
-        check(&webhooks(&connector)?.secret_fields(), &exposed(&secrets), Missing::Allowed)?;
+        let fields = webhooks(&connector)?.secret_fields();
+        field::check_secrets(&fields, &secrets, Missing::Allowed)?;
         if let Some(name) = name {
             self.inner.store.rename_inbox(id, name).await?;
         }
@@ -307,48 +315,6 @@ impl Engine {
 
 fn webhooks(connector: &Connector) -> Result<&Webhooks, Error> {
     connector.webhooks.as_ref().ok_or_else(|| Error::Connector(connector.id.clone()))
-}
-
-/// Whether a field may be left for later.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Missing {
-    Refused,
-    /// Many senders show their secret only once they know the address.
-    Allowed,
-}
-
-fn check(
-    fields: &[FormField],
-    given: &BTreeMap<String, String>,
-    missing: Missing,
-) -> Result<(), Error> {
-    if let Some(unknown) = given.keys().find(|name| fields.iter().all(|field| field.name != **name))
-    {
-        let known: Vec<_> = fields.iter().map(|field| format!("`{}`", field.name)).collect();
-        let problem = match known.as_slice() {
-            [] => "is not asked for here".to_owned(),
-            known => format!("is not one of {}", known.join(", ")),
-        };
-        return Err(Error::Field { field: unknown.clone(), problem });
-    }
-    for field in fields {
-        let value = given.get(&field.name).map(String::as_str);
-        if value.is_none() && missing == Missing::Allowed {
-            continue;
-        }
-        if let Some(problem) = field.field.problem(value) {
-            return Err(Error::Field { field: field.name.clone(), problem });
-        }
-    }
-    Ok(())
-}
-
-/// Names and newest values, for the check of their shape alone.
-fn exposed(secrets: &Secrets) -> BTreeMap<String, String> {
-    secrets
-        .iter()
-        .filter_map(|(name, values)| Some((name.to_owned(), values.first()?.expose().to_owned())))
-        .collect()
 }
 
 /// 128 random bits in 26 characters that nobody mixes up.

@@ -167,6 +167,34 @@ pub(super) fn open_reader(dir: &Path) -> Result<Connection> {
     Ok(db)
 }
 
+/// Opens the connection that moves the WAL into the database.
+pub(super) fn open_checkpointer(dir: &Path) -> Result<Connection> {
+    let db = Connection::open_with_flags(
+        path(dir),
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    db.busy_timeout(BUSY)?;
+    db.pragma_update(None, "synchronous", "full")?;
+    db.pragma_update(None, "fullfsync", true)?;
+    db.pragma_update(None, "checkpoint_fullfsync", true)?;
+    Ok(db)
+}
+
+/// Opens the search index, which is at `path`. What a power cut takes from it is indexed again.
+pub(super) fn open_index(path: &Path) -> Result<Connection> {
+    let db = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    db.busy_timeout(BUSY)?;
+    db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    db.pragma_update(None, "synchronous", "normal")?;
+    db.pragma_update(None, "temp_store", "memory")?;
+    db.pragma_update(None, "cache_size", -8_000)?;
+    db.pragma_update(None, "journal_size_limit", WAL_KEPT)?;
+    Ok(db)
+}
+
 /// How many bytes the databases and their logs take.
 pub(super) fn size(dir: &Path) -> u64 {
     ["patchbay.db", "search.db"]

@@ -8,10 +8,12 @@
 //! a future of this module leaves the write whole or not done at all, never half of it.
 
 mod arrivals;
+mod checkpoint;
 mod connections;
 mod events;
 mod file;
 mod inboxes;
+mod index;
 mod migrate;
 mod paging;
 mod readers;
@@ -112,8 +114,17 @@ pub struct Store {
 struct Inner {
     dir: PathBuf,
     writer: Arc<writer::Shared>,
-    writing: Mutex<Option<std::thread::JoinHandle<()>>>,
+    index: Arc<index::Shared>,
+    checkpoints: Arc<checkpoint::Shared>,
     readers: readers::Readers,
+    threads: Mutex<Threads>,
+}
+
+/// The threads beside the readers, until someone waits for their end.
+#[derive(Default)]
+struct Threads {
+    writer: Option<std::thread::JoinHandle<()>>,
+    others: Vec<std::thread::JoinHandle<()>>,
 }
 
 impl Drop for Inner {
@@ -121,6 +132,32 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.writer.close();
         self.readers.close();
+        self.index.close();
+        self.checkpoints.close();
+    }
+}
+
+impl Inner {
+    /// Waits for the end of all threads, the writer first. Blocks.
+    fn end(&self) -> Result<()> {
+        let Threads { writer, others } =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let written = writer.map_or(Ok(()), std::thread::JoinHandle::join);
+        self.readers.close();
+        self.index.close();
+        self.checkpoints.close();
+        self.readers.join();
+        for thread in others {
+            let _ = thread.join();
+        }
+        written.map_err(|_| Error::Closed)?;
+        // The last connection: it takes the whole WAL in and removes it.
+        file::open_checkpointer(&self.dir)?.query_row(
+            "pragma wal_checkpoint(truncate)",
+            [],
+            |_| Ok(()),
+        )?;
+        Ok(())
     }
 }
 
@@ -134,12 +171,24 @@ impl Store {
         }
         let db = file::open_writer(dir)?;
         migrate::migrate(&db, dir, migrate::MIGRATIONS)?;
+        settings::name_log(&db)?;
         while refusals::drop_old(&db, now)? > 0 {}
         let (doomed, orphans) = (inboxes::doomed(&db)?, records::orphans(&db)?);
-        let readers = readers::Readers::start(dir)?;
+        let index = Arc::new(index::Shared::new(arrivals::newest(&db)?));
+        let checkpoints = Arc::new(checkpoint::Shared::default());
+        let readers = readers::Readers::start(dir, &index)?;
         let writer = Arc::new(writer::Shared::new());
-        let writing = start_writer(Arc::clone(&writer), db, dir)?;
-        let inner = Inner { dir: dir.into(), writer, writing: Mutex::new(Some(writing)), readers };
+        let others = vec![
+            checkpoint::start(Arc::clone(&checkpoints), dir)?,
+            index::start(Arc::clone(&index), dir)?,
+        ];
+        let followers = writer::Followers {
+            index: Arc::clone(&index),
+            checkpoints: Arc::clone(&checkpoints),
+        };
+        let thread = start_writer(Arc::clone(&writer), followers, db, dir)?;
+        let threads = Mutex::new(Threads { writer: Some(thread), others });
+        let inner = Inner { dir: dir.into(), writer, index, checkpoints, readers, threads };
         let store = Self { inner: Arc::new(inner) };
         // What a stop left half deleted.
         for inbox in doomed {
@@ -153,15 +202,8 @@ impl Store {
     /// Ends the writer after what is queued, and checkpoints.
     pub async fn close(&self) -> Result<()> {
         self.inner.writer.close();
-        self.inner.readers.close();
         let inner = Arc::clone(&self.inner);
-        tokio::task::spawn_blocking(move || {
-            let thread = inner.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
-            inner.readers.join();
-            thread.map_or(Ok(()), |thread| thread.join().map_err(|_| Error::Closed))
-        })
-        .await
-        .map_err(|_| Error::Closed)?
+        tokio::task::spawn_blocking(move || inner.end()).await.map_err(|_| Error::Closed)?
     }
 
     // -- intake: goes before everything else in the queue
@@ -542,7 +584,15 @@ impl Store {
     }
 
     fn remove_inbox(&self, id: InboxId) -> Result<writer::Steps> {
-        self.inner.writer.write_in_steps(move |db| inboxes::remove(db, id, &mut |_| {}))
+        let index = Arc::clone(&self.inner.index);
+        self.inner.writer.write_in_steps(move |db| {
+            let mut gone = Vec::new();
+            let step = inboxes::remove(db, id, &mut |event| gone.push(event))?;
+            if !gone.is_empty() {
+                index.remove(&gone);
+            }
+            Ok(step)
+        })
     }
 
     fn remove_stream(&self, stream: i64) -> Result<writer::Steps> {
@@ -560,13 +610,14 @@ impl Store {
 
 fn start_writer(
     shared: Arc<writer::Shared>,
+    followers: writer::Followers,
     db: rusqlite::Connection,
     dir: &Path,
 ) -> Result<std::thread::JoinHandle<()>> {
     let dir = dir.to_owned();
     std::thread::Builder::new()
         .name("store-writer".into())
-        .spawn(move || writer::run(&shared, db, || file::open_writer(&dir)))
+        .spawn(move || writer::run(&shared, &followers, db, || file::open_writer(&dir)))
         .map_err(|error| Error::Io(error.to_string()))
 }
 
@@ -645,5 +696,7 @@ fn changed_one(rows: usize) -> Result<()> {
     if rows == 0 { Err(Error::NotFound) } else { Ok(()) }
 }
 
+#[cfg(test)]
+mod speed;
 #[cfg(test)]
 mod tests;

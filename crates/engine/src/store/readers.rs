@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::{Error, Result, file};
+use super::{Error, Result, file, index};
 
 /// How many threads read. A slow search takes one; the log must still be readable.
 const READERS: usize = 3;
@@ -25,9 +25,17 @@ const STEPS: i32 = 2_000;
 pub(super) struct Reader {
     pub(super) db: Connection,
     pub(super) dir: PathBuf,
+    pub(super) index: Arc<index::Shared>,
+    /// Whether the caller of the read at hand has left.
+    abandoned: Arc<AtomicBool>,
 }
 
 impl Reader {
+    /// Ends a long read of which SQLite sees only single steps, once nobody waits for it.
+    pub(super) fn go_on(&self) -> Result<()> {
+        if self.abandoned.load(Ordering::Relaxed) { Err(Error::Closed) } else { Ok(()) }
+    }
+
     /// Runs `work` on one state of the database, whatever is committed meanwhile.
     pub(super) fn snapshot<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         let transaction = self.db.unchecked_transaction()?;
@@ -73,7 +81,7 @@ impl Drop for Abandon {
 }
 
 impl Readers {
-    pub(super) fn start(dir: &Path) -> Result<Self> {
+    pub(super) fn start(dir: &Path, index: &Arc<index::Shared>) -> Result<Self> {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             wake: Condvar::new(),
@@ -81,7 +89,12 @@ impl Readers {
         });
         let threads = (0..READERS)
             .map(|n| {
-                let mut reader = Reader { db: file::open_reader(dir)?, dir: dir.to_owned() };
+                let mut reader = Reader {
+                    db: file::open_reader(dir)?,
+                    dir: dir.to_owned(),
+                    index: Arc::clone(index),
+                    abandoned: Arc::default(),
+                };
                 let shared = Arc::clone(&shared);
                 std::thread::Builder::new()
                     .name(format!("store-reader-{n}"))
@@ -108,6 +121,7 @@ impl Readers {
             if reply.is_closed() {
                 return;
             }
+            reader.abandoned = Arc::clone(&abandoned);
             let stop = move || abandoned.load(Ordering::Relaxed);
             let outcome = reader
                 .db

@@ -15,7 +15,7 @@ use rusqlite::{CachedStatement, Connection, Row, named_params};
 use sha2::{Digest as _, Sha256};
 
 use super::paging::{Direction, Span, slice};
-use super::text::Query;
+use super::text::{Query, plain_json};
 use super::writer::Step;
 use super::{Error, Result, SyncPage, events, millis, rows, time};
 
@@ -389,7 +389,8 @@ fn search(
     let mut left = span.take;
     while left > 0 {
         let Some(row) = rows.next()? else { break };
-        if query.is_in(&[row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?]) {
+        let data = plain_json(row.get_ref(2)?.as_str()?);
+        if query.is_in(&[row.get_ref(1)?.as_str()?, &data]) {
             found.push((row.get(0)?, stream));
             left -= 1;
         }

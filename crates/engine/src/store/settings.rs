@@ -19,3 +19,13 @@ pub(super) fn set(db: &Connection, name: &str, value: &str) -> Result<()> {
     .execute(named_params! { ":name": name, ":value": value })?;
     Ok(())
 }
+
+/// Gives a new log its number, by which an index knows it.
+pub(super) fn name_log(db: &Connection) -> Result<()> {
+    db.execute(
+        "insert into marks (name, value) values ('log', random() & 0x7fffffffffffffff)
+         on conflict (name) do nothing",
+        [],
+    )?;
+    Ok(())
+}

@@ -10,18 +10,18 @@ use tempfile::TempDir;
 
 use super::*;
 
-struct Desk {
-    store: Store,
-    dir: TempDir,
+pub(super) struct Desk {
+    pub(super) store: Store,
+    pub(super) dir: TempDir,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         Self { store: Store::open(dir.path(), at(0)).unwrap(), dir }
     }
 
-    async fn inbox(&self, name: &str) -> InboxId {
+    pub(super) async fn inbox(&self, name: &str) -> InboxId {
         let inbox = NewInbox {
             name: name.into(),
             connector: "any".into(),
@@ -34,7 +34,7 @@ impl Desk {
         self.store.create_inbox(inbox, at(0)).await.unwrap().id
     }
 
-    async fn connection(&self, sandbox: bool) -> ConnectionId {
+    pub(super) async fn connection(&self, sandbox: bool) -> ConnectionId {
         let connection = NewConnection {
             connector: "any".into(),
             name: "shop".into(),
@@ -46,7 +46,7 @@ impl Desk {
         self.store.create_connection(connection, at(0)).await.unwrap().id
     }
 
-    async fn sync(&self, connection: ConnectionId, stream: &str) -> SyncId {
+    pub(super) async fn sync(&self, connection: ConnectionId, stream: &str) -> SyncId {
         let sync = NewSync {
             connection,
             stream: stream.into(),
@@ -57,11 +57,11 @@ impl Desk {
         self.store.create_sync(sync, None, at(0)).await.unwrap().id
     }
 
-    async fn run(&self, sync: SyncId) -> SyncRunId {
+    pub(super) async fn run(&self, sync: SyncId) -> SyncRunId {
         self.store.begin_run(sync, RunTrigger::Hand, Extent::Changes, None, at(1)).await.unwrap().id
     }
 
-    async fn page(&self, run: SyncRunId, records: Vec<NewRecord>) -> Result<Counts> {
+    pub(super) async fn page(&self, run: SyncRunId, records: Vec<NewRecord>) -> Result<Counts> {
         let page = SyncPage {
             run,
             records,
@@ -79,15 +79,15 @@ impl Desk {
     }
 }
 
-fn at(second: i64) -> Timestamp {
+pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn page<I>(limit: usize, at: At<I>) -> Page<I> {
+pub(super) fn page<I>(limit: usize, at: At<I>) -> Page<I> {
     Page { limit, at }
 }
 
-fn event(inbox: InboxId, kind: &str, body: &str) -> NewEvent {
+pub(super) fn event(inbox: InboxId, kind: &str, body: &str) -> NewEvent {
     NewEvent {
         inbox,
         connection: None,
@@ -113,7 +113,7 @@ fn arrival(inbox: InboxId, key: u8) -> Arrival {
     Arrival { key: Some(key), event: event(inbox, "order.created", "{\"n\": 1}") }
 }
 
-fn record(key: &str, data: &str) -> NewRecord {
+pub(super) fn record(key: &str, data: &str) -> NewRecord {
     NewRecord { key: key.into(), version: None, data: data.into(), deleted: false }
 }
 

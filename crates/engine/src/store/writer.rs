@@ -22,7 +22,7 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::arrivals::{Intake, Prepared};
-use super::{Error, Result, refusals};
+use super::{Error, Result, checkpoint, index, refusals};
 
 /// How long other writes may keep intake waiting at a time.
 const TURN: Duration = Duration::from_millis(5);
@@ -93,7 +93,6 @@ pub(super) struct Shared {
     pub(super) full: AtomicBool,
     /// Told of each inbox of which refusals have reached the disk.
     pub(super) refused: OnceLock<Box<dyn Fn(Option<InboxId>) + Send + Sync>>,
-    closed: AtomicBool,
 }
 
 impl Shared {
@@ -107,7 +106,6 @@ impl Shared {
             dropped: AtomicU64::new(0),
             full: AtomicBool::new(false),
             refused: OnceLock::new(),
-            closed: AtomicBool::new(false),
         }
     }
 
@@ -214,10 +212,6 @@ impl Shared {
         // Whoever waits for room is told at once.
         self.room.close();
         self.others.close();
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
     }
 }
 
@@ -330,6 +324,12 @@ where
     }
 }
 
+/// Those who are told of commits.
+pub(super) struct Followers {
+    pub(super) index: Arc<index::Shared>,
+    pub(super) checkpoints: Arc<checkpoint::Shared>,
+}
+
 /// Why the writer left its connection.
 enum End {
     /// All is written, and nothing more comes.
@@ -339,15 +339,25 @@ enum End {
 }
 
 /// Runs the writer on the current thread until the store closes.
-pub(super) fn run(shared: &Shared, mut db: Connection, open: impl Fn() -> Result<Connection>) {
+pub(super) fn run(
+    shared: &Shared,
+    followers: &Followers,
+    mut db: Connection,
+    open: impl Fn() -> Result<Connection>,
+) {
     let _abort = AbortOnPanic;
-    while let End::Failed = serve(shared, &db) {
+    loop {
+        if let Err(error) = followers.checkpoints.listen(&mut db) {
+            tracing::warn!(%error, "the database's log cannot be watched");
+        }
+        if let End::Closed = serve(shared, followers, &db) {
+            break;
+        }
         match reopen(shared, &open) {
             Some(anew) => db = anew,
             None => break,
         }
     }
-    shared.closed.store(true, Ordering::Release);
 }
 
 /// Opens the connection anew, however long that takes; what comes meanwhile fails at once.
@@ -385,7 +395,7 @@ impl Drop for AbortOnPanic {
     }
 }
 
-fn serve(shared: &Shared, db: &Connection) -> End {
+fn serve(shared: &Shared, followers: &Followers, db: &Connection) -> End {
     let mut intake = match Intake::new(db) {
         Ok(intake) => intake,
         Err(error) => {
@@ -415,6 +425,8 @@ fn serve(shared: &Shared, db: &Connection) -> End {
             }
             return End::Failed;
         }
+        followers.index.follow(intake.newest());
+        followers.checkpoints.committed();
     }
 }
 

@@ -1,0 +1,63 @@
+//! What the user filled in, held against the fields that a connector asks for.
+
+use std::collections::BTreeMap;
+
+use domain::connector::FormField;
+use domain::secret::Secrets;
+
+/// What is wrong with a field.
+pub(crate) struct Problem {
+    /// Which one.
+    pub(crate) field: String,
+    /// The end of a sentence that begins with its name: `is missing`.
+    pub(crate) problem: String,
+}
+
+/// Whether a field may be left for later.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    Refused,
+    /// Many senders show their secret only once they know the address, and a change names only
+    /// what changes.
+    Allowed,
+}
+
+/// Finds the first thing that is wrong with `given`.
+pub(crate) fn check(
+    fields: &[FormField],
+    given: &BTreeMap<String, String>,
+    missing: Missing,
+) -> Result<(), Problem> {
+    let is_known = |name: &String| fields.iter().any(|field| field.name == *name);
+    if let Some(unknown) = given.keys().find(|name| !is_known(name)) {
+        let known: Vec<_> = fields.iter().map(|field| format!("`{}`", field.name)).collect();
+        let problem = match known.as_slice() {
+            [] => "is not asked for here".to_owned(),
+            known => format!("is not one of {}", known.join(", ")),
+        };
+        return Err(Problem { field: unknown.clone(), problem });
+    }
+    for field in fields {
+        let value = given.get(&field.name).map(String::as_str);
+        if value.is_none() && missing == Missing::Allowed {
+            continue;
+        }
+        if let Some(problem) = field.field.problem(value) {
+            return Err(Problem { field: field.name.clone(), problem });
+        }
+    }
+    Ok(())
+}
+
+/// As [`check`], for secrets: their newest values are looked at and go nowhere.
+pub(crate) fn check_secrets(
+    fields: &[FormField],
+    given: &Secrets,
+    missing: Missing,
+) -> Result<(), Problem> {
+    let given = given
+        .iter()
+        .filter_map(|(name, values)| Some((name.to_owned(), values.first()?.expose().to_owned())))
+        .collect();
+    check(fields, &given, missing)
+}
