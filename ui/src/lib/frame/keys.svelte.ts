@@ -34,6 +34,16 @@ export function sequence(): (key: string, at: number, known: ReadonlySet<string>
 
 class Keys {
   groups = $state.raw<readonly Group[]>([]);
+  /** The groups as they are shown: one for each title. */
+  titled = $derived.by(() => {
+    const titles = [...new Set(this.groups.map((group) => group.title))];
+    return titles.map((title) => ({
+      title,
+      bindings: this.groups
+        .filter((group) => group.title === title)
+        .flatMap((group) => group.bindings),
+    }));
+  });
   /** Whether all keys are shown. */
   shown = $state(false);
   #next = sequence();
