@@ -27,4 +27,5 @@ pub mod signature;
 pub mod sync;
 pub mod template;
 pub mod text;
+pub mod token;
 pub mod tunnel;
