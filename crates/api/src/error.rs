@@ -400,7 +400,15 @@ impl From<sign_in::Error> for ApiError {
                     .hint("Sign in again and allow the access that is asked for.")
             }
             sign_in::Error::Port(_) => Self::new(StatusCode::CONFLICT, Code::PortTaken, message)
-                .hint("End the program that uses the port, then begin the sign-in again."),
+                .hint("See what keeps Patchbay from listening on this computer, then begin again."),
+            sign_in::Error::NoAddress => {
+                Self::new(StatusCode::CONFLICT, Code::SignInFailed, message)
+                    .hint("Start a tunnel that has a fixed https address, then begin again.")
+            }
+            sign_in::Error::Stopped => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::SignInFailed, message)
+                    .hint("Start Patchbay and begin the sign-in again.")
+            }
             sign_in::Error::Exchange(error) => {
                 let mut answer = Self::from(error);
                 answer.error.code = Code::SignInFailed;

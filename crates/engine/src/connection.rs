@@ -1,21 +1,29 @@
-//! Connections: making them, checking them, and the credentials that their calls carry.
+//! Connections: making them, checking them, switching them on and off.
+//!
+//! What a user gives is checked against the connector before anything is stored, and a connection
+//! that is stored has its secrets in the vault or says that it needs a sign-in. Whether its
+//! connector can be read is found out whenever a connection is read, since an own one comes and
+//! goes.
+//!
+//! Secrets belong to the hosts that they were given for. A change of settings that leads elsewhere
+//! asks for them again.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use domain::connection::{Connection, ConnectionState, NewConnection};
-use domain::connector::{Connector, FormField, Status, Way};
+use domain::connector::{Connector, FormField, Status, TOKEN, Way, WayKind};
 use domain::id::ConnectionId;
-use domain::inbox::Inbox;
 use domain::json::Json;
-use domain::secret::Secrets;
-use domain::sync::Sync;
-use jiff::Timestamp;
+use domain::secret::{Secret, Secrets};
+use serde_json::json;
 
 use crate::changes::{Notice, Noun};
 use crate::field::{self, Missing, Problem};
 use crate::outgoing::{self, ApiRequest};
 use crate::{Engine, store, vault};
+
+/// How long a name or a setting may be, in characters.
+const LONGEST: usize = 1_000;
 
 /// Why something was not done with a connection.
 #[derive(Debug, thiserror::Error)]
@@ -33,13 +41,29 @@ pub enum Error {
     Connector(String),
     /// The check call failed.
     #[error("the check did not succeed: {0}")]
-    Check(#[from] crate::outgoing::Error),
+    Check(outgoing::Error),
     /// The store's fault.
     #[error(transparent)]
     Store(#[from] store::Error),
     /// The vault's fault.
     #[error(transparent)]
     Vault(#[from] vault::Error),
+}
+
+impl From<outgoing::Error> for Error {
+    fn from(error: outgoing::Error) -> Self {
+        match error {
+            outgoing::Error::Store(error) => Self::Store(error),
+            outgoing::Error::Vault(error) => Self::Vault(error),
+            error => Self::Check(error),
+        }
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(Problem { field, problem }: Problem) -> Self {
+        Self::Field { field, problem }
+    }
 }
 
 /// What is asked for with a new connection.
@@ -60,7 +84,7 @@ pub struct ConnectionRequest {
 /// A connection with what hangs on it.
 #[derive(Debug, Clone)]
 pub struct ConnectionStatus {
-    /// As stored.
+    /// As stored; its state is `Broken` while its connector cannot be used.
     pub connection: Connection,
     /// Its connector's name.
     pub connector_name: String,
@@ -74,12 +98,6 @@ pub struct ConnectionStatus {
     pub inboxes: usize,
 }
 
-impl From<Problem> for Error {
-    fn from(Problem { field, problem }: Problem) -> Self {
-        Self::Field { field, problem }
-    }
-}
-
 impl Engine {
     /// All connections, by name.
     ///
@@ -87,13 +105,9 @@ impl Engine {
     ///
     /// The store's.
     pub async fn connections(&self) -> Result<Vec<ConnectionStatus>, Error> {
-        let store = &self.inner.store;
-        let (syncs, inboxes) = (store.syncs().await?, store.inboxes().await?);
-        let connections = store.connections().await?;
-        Ok(connections
-            .into_iter()
-            .map(|connection| self.connection_status(connection, &syncs, &inboxes))
-            .collect())
+        let connections = self.inner.store.connections().await?;
+        let counts = Counts::read(self).await?;
+        Ok(connections.into_iter().map(|it| self.connection_status(it, &counts)).collect())
     }
 
     /// One.
@@ -102,66 +116,67 @@ impl Engine {
     ///
     /// The store's.
     pub async fn connection(&self, id: ConnectionId) -> Result<ConnectionStatus, Error> {
-        let store = &self.inner.store;
-        let connection = store.connection(id).await?;
-        let (syncs, inboxes) = (store.syncs().await?, store.inboxes().await?);
-        Ok(self.connection_status(connection, &syncs, &inboxes))
+        let connection = self.inner.store.connection(id).await?;
+        Ok(self.connection_status(connection, &Counts::read(self).await?))
     }
 
     /// Makes one; it needs a sign-in unless its way in is done with what was given.
     ///
     /// # Errors
     ///
-    /// When a field is missing or not of its shape, or the vault does not take the secrets: then
-    /// there is no connection.
+    /// [`Error::Field`] for the first field that does not fit; the vault's where its secrets could
+    /// not be kept. Nothing is stored then.
     pub async fn create_connection(
         &self,
         request: ConnectionRequest,
     ) -> Result<ConnectionStatus, Error> {
-        let connector = self.connecting(&request.connector)?;
-        let (place, way) = connector
-            .way(request.way.as_deref())
-            .ok_or_else(|| unknown_way(&connector, request.way.as_deref()))?;
-        let (secrets, mut settings) = fields_of(way);
-        settings.extend(connector.setting_fields());
-        field::check(&settings, &request.settings, Missing::Refused)?;
-        field::check_secrets(&secrets, &request.secrets, Missing::Refused)?;
+        let connector = self.connectable(&request.connector)?;
+        let (place, way) = connector.way(request.way.as_deref()).ok_or_else(|| {
+            let known: Vec<_> = connector.auth.iter().map(|way| way.id.as_str()).collect();
+            wrong("way", format!("is not one of `{}`", known.join("`, `")))
+        })?;
+        let settings = settings(&connector, way, request.settings)?;
+        let secrets = secrets(way, &request.secrets, Missing::Refused)?;
+        if !matches!(way.kind, WayKind::None) {
+            // Nobody should fill in a form, or consent, for something that cannot be kept.
+            self.inner.vault.state().await?;
+        }
 
-        let now = self.now();
-        let state = if way.browser() {
-            ConnectionState::NeedsSignIn { why: "nobody has signed in yet".into(), since: now }
-        } else {
-            ConnectionState::Ready
+        let needs = ConnectionState::NeedsSignIn {
+            why: "It has not been signed in yet.".into(),
+            since: self.now(),
         };
-        let connection = NewConnection {
-            sandbox: connector.status == Status::Sandbox,
+        let ready = !way.browser();
+        let new = NewConnection {
+            name: name(&request.name, &connector.name)?,
             connector: request.connector,
-            name: request.name,
             way: place,
-            settings: request.settings,
-            state,
+            settings,
+            sandbox: connector.status == Status::Sandbox,
+            state: needs,
         };
-        let connection = self.inner.store.create_connection(connection, now).await?;
+        let connection = self.inner.store.create_connection(new, self.now()).await?;
         let id = connection.id;
-        if !request.secrets.is_empty()
-            && let Err(error) = self
-                .change_connection_secrets(&connection, None, |known| {
-                    merge(known, &request.secrets)
-                })
-                .await
+        if !secrets.is_empty()
+            && let Err(error) = self.keep_secrets(&connection, &secrets, None).await
         {
             self.inner.store.delete_connection(id).await?;
-            return Err(error);
+            return Err(error.into());
+        }
+        if ready {
+            self.connection_ready(id).await?;
+            self.first_check(id).await;
         }
         self.connection_changed();
         self.connection(id).await
     }
 
-    /// Changes its name, settings and the secrets that are given.
+    /// Changes its name, settings and the secrets that are given. A setting that is not given
+    /// stays; an empty secret takes one away that is optional.
     ///
     /// # Errors
     ///
-    /// As [`Engine::create_connection`]; what is not changed stays.
+    /// [`Error::Field`] for the first field that does not fit, before anything is changed.
     pub async fn update_connection(
         &self,
         id: ConnectionId,
@@ -169,29 +184,28 @@ impl Engine {
         settings: Option<BTreeMap<String, String>>,
         secrets: Secrets,
     ) -> Result<ConnectionStatus, Error> {
-        let connection = self.inner.store.connection(id).await?;
-        let connector = self.connecting(&connection.connection.connector)?;
-        let (_, way) =
-            way_of(&connector, &connection).ok_or_else(|| unknown_way(&connector, None))?;
-        let (secret_fields, mut setting_fields) = fields_of(way);
-        setting_fields.extend(connector.setting_fields());
-        if let Some(settings) = &settings {
-            field::check(&setting_fields, settings, Missing::Refused)?;
-        }
-        field::check_secrets(&secret_fields, &secrets, Missing::Allowed)?;
-        if name.is_some() || settings.is_some() {
-            self.inner.store.update_connection(id, name, settings).await?;
-            self.inner.outgoing.forget(id);
-        }
-        if !secrets.is_empty() {
-            self.change_connection_secrets(&connection, connection.token_expires_at, |known| {
-                merge(known, &secrets);
-            })
-            .await?;
-            if !way.browser() && connection.connection.state != ConnectionState::Off {
-                self.connection_ready(id).await?;
+        let before = self.inner.store.connection(id).await?;
+        let connector = self.connectable(&before.connection.connector)?;
+        let way = way_of(&connector, &before)
+            .ok_or_else(|| wrong("way", "is no longer one of its connector".into()))?;
+        let name = name.map(|given| self::name(&given, &connector.name)).transpose()?;
+        let settings = match settings {
+            None => None,
+            Some(given) => {
+                let mut all = before.connection.settings.clone();
+                all.extend(given);
+                Some(self::settings(&connector, way, all)?)
             }
+        };
+        let secrets = self::secrets(way, &secrets, Missing::Allowed)?;
+
+        let after = self.inner.store.update_connection(id, name, settings).await?;
+        self.inner.outgoing.forget(id);
+        self.inner.sign_ins.forget_credential(id).await;
+        if !secrets.is_empty() {
+            self.change_secrets(id, &secrets).await?;
         }
+        self.settle(&connector, way, &before, &after, &secrets).await?;
         self.connection_changed();
         self.connection(id).await
     }
@@ -207,15 +221,18 @@ impl Engine {
         on: bool,
     ) -> Result<ConnectionStatus, Error> {
         let connection = self.inner.store.connection(id).await?;
-        let is_off = connection.connection.state == ConnectionState::Off;
-        if on && is_off {
-            // The first call shows whether the credentials still work.
-            self.connection_ready(id).await?;
-        } else if !on && !is_off {
+        let off = connection.connection.state == ConnectionState::Off;
+        if !on && !off {
             self.stop_runs(id).await;
             self.inner.store.set_connection_state(id, ConnectionState::Off).await?;
-            self.connection_changed();
+            self.inner.sign_ins.end(id);
+            self.inner.sign_ins.forget_credential(id).await;
         }
+        if on && off {
+            // Whether its credentials still work shows at the first call.
+            self.connection_ready(id).await?;
+        }
+        self.connection_changed();
         self.connection(id).await
     }
 
@@ -223,46 +240,61 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// The store's; secrets that the vault does not let go of are logged.
+    /// [`vault::Error::Locked`] while its secrets cannot be removed: it is there still. A vault
+    /// that is gone or broken keeps nobody from deleting a connection.
     pub async fn delete_connection(&self, id: ConnectionId) -> Result<(), Error> {
         let connection = self.inner.store.connection(id).await?;
+        self.inner.sign_ins.end(id);
         self.stop_runs(id).await;
+        // A renewal under way ends first: it would write secrets after they were removed.
+        self.inner.sign_ins.forget(id).await;
+        if let Some(generation) = connection.secrets {
+            let owner = id.to_string();
+            // The one after it may have been left by a change that was interrupted.
+            for generation in [generation, generation + 1] {
+                match self.inner.vault.remove(&owner, generation).await {
+                    Ok(()) => {}
+                    Err(vault::Error::Locked) => return Err(vault::Error::Locked.into()),
+                    Err(error) => {
+                        tracing::warn!(%owner, %error, "secrets of a connection stay in the vault");
+                    }
+                }
+            }
+        }
         self.inner.store.delete_connection(id).await?;
         self.inner.outgoing.forget(id);
-        if let Some(generation) = connection.secrets
-            && let Err(error) = self.inner.vault.remove(&id.to_string(), generation).await
-        {
-            tracing::warn!(connection.id = %id, %error, "secrets of a deleted connection stay");
-        }
         self.inner.changes.note(Notice::of(Noun::All));
         Ok(())
     }
 
-    /// Makes one cheap request to see whether its credentials work.
+    /// Makes one cheap request to see whether its credentials work, and notes the account's name.
+    /// Where the connector knows no such request, its token is renewed if it is about to end.
     ///
     /// # Errors
     ///
-    /// What came instead of a good answer.
+    /// [`Error::Check`] with what went wrong. A credential that was refused for good leaves the
+    /// connection in need of a sign-in.
     pub async fn check_connection(&self, id: ConnectionId) -> Result<ConnectionStatus, Error> {
         let connection = self.inner.store.connection(id).await?;
-        let connector = self.connecting(&connection.connection.connector)?;
+        let connector = self.connectable(&connection.connection.connector)?;
         let credential = self.credential(&connection).await?;
-        let mut account = None;
         if let Some(check) = &connector.check {
             let values = self.values(&connection, &connector, &credential.values);
             let request =
                 ApiRequest::from_read(&check.read, &values).map_err(outgoing::Error::from)?;
             let answer = self.call(&connection, &request).await?;
-            let answer = Json::parse(&answer.body).unwrap_or_default();
-            let named = check.account.as_ref().and_then(|at| at.text_of(&answer, self.now()));
-            account = named.map(|name| domain::text::clean(&name, 100));
+            let account = check.account.as_ref().and_then(|at| {
+                let name = at.text_of(&Json::parse(&answer.body).ok()?, self.now())?;
+                Some(domain::text::clean(&name, 200))
+            });
+            self.inner.store.set_connection_checked(id, account, self.now()).await?;
         }
-        self.inner.store.set_connection_checked(id, account, self.now()).await?;
-        self.connection_ready(id).await?;
+        self.connection_changed();
         self.connection(id).await
     }
 
-    /// Notes that a connection's credentials work, and lets what waited for it go on.
+    /// Notes that a connection can be used, and lets go on what waited for that: its syncs, and
+    /// telling its provider of inboxes.
     pub(crate) async fn connection_ready(&self, id: ConnectionId) -> store::Result<()> {
         self.inner.store.set_connection_state(id, ConnectionState::Ready).await?;
         self.connection_changed();
@@ -271,14 +303,18 @@ impl Engine {
         Ok(())
     }
 
-    /// Notes that a connection waits for its user, and why.
+    /// Notes that only the user can let a connection in again, and why. One that is switched off
+    /// stays so.
     pub(crate) async fn connection_needs_sign_in(
         &self,
         id: ConnectionId,
         why: String,
     ) -> store::Result<()> {
-        let state = ConnectionState::NeedsSignIn { why, since: self.now() };
-        self.inner.store.set_connection_state(id, state).await?;
+        let connection = self.inner.store.connection(id).await?;
+        if connection.connection.state != ConnectionState::Off {
+            let state = ConnectionState::NeedsSignIn { why, since: self.now() };
+            self.inner.store.set_connection_state(id, state).await?;
+        }
         self.connection_changed();
         Ok(())
     }
@@ -290,67 +326,67 @@ impl Engine {
         }
     }
 
-    /// The secrets of a connection; none where it has none.
-    pub(crate) async fn connection_secrets(
-        &self,
-        connection: &Connection,
-    ) -> Result<Secrets, vault::Error> {
-        match connection.secrets {
-            None => Ok(Secrets::new()),
-            Some(generation) => self.inner.vault.read(&connection.id.to_string(), generation).await,
+    /// Stops its runs; one that cannot be stopped fails by itself with its next page.
+    async fn stop_runs(&self, id: ConnectionId) {
+        if let Err(error) = self.cancel_runs_of(id).await {
+            tracing::warn!(%id, %error, "a run of a connection was not stopped");
         }
     }
 
-    /// Writes changed secrets as a new generation, points the connection to it, and removes the
-    /// old one.
-    pub(crate) async fn change_connection_secrets(
+    /// Tries a token that was just pasted. One that is refused shows in the connection's state;
+    /// whatever else keeps it from being tried is no fault of what was given.
+    async fn first_check(&self, id: ConnectionId) {
+        if let Err(error) = self.check_connection(id).await {
+            tracing::info!(%id, %error, "a new connection could not be checked");
+        }
+    }
+
+    /// What a change means for the state of a connection.
+    async fn settle(
         &self,
-        connection: &Connection,
-        token_expires_at: Option<Timestamp>,
-        change: impl FnOnce(&mut Secrets),
+        connector: &Connector,
+        way: &Way,
+        before: &Connection,
+        after: &Connection,
+        given: &Secrets,
     ) -> Result<(), Error> {
-        let owner = connection.id.to_string();
-        let mut secrets = self.connection_secrets(connection).await?;
-        change(&mut secrets);
-        let generation = connection.secrets.map_or(1, |generation| generation + 1);
-        self.inner.vault.write(&owner, generation, &secrets).await?;
-        self.inner
-            .store
-            .set_connection_secrets(connection.id, generation, token_expires_at)
-            .await?;
-        if let Some(old) = connection.secrets
-            && let Err(error) = self.inner.vault.remove(&owner, old).await
-        {
-            tracing::warn!(connection.id = %owner, %error, "an old generation of secrets stays");
+        let token = given.get(TOKEN).is_some();
+        let state = &after.connection.state;
+        if token && matches!(state, ConnectionState::NeedsSignIn { .. } | ConnectionState::Ready) {
+            self.connection_ready(after.id).await?;
+            self.first_check(after.id).await;
+            return Ok(());
+        }
+        let hosts = |connection: &Connection| {
+            let values = self.values(connection, connector, &json!({}));
+            self.reach(connector, &values).ok().map(|reach| reach.hosts)
+        };
+        let moved = hosts(before) != hosts(after);
+        if moved && after.secrets.is_some() && !matches!(way.kind, WayKind::None) {
+            let why = if way.browser() {
+                "Its settings lead to another host. Sign in there."
+            } else {
+                "Its settings lead to another host. Enter its token again."
+            };
+            self.connection_needs_sign_in(after.id, why.into()).await?;
         }
         Ok(())
     }
 
-    /// Stops its runs; one that cannot be stopped fails by itself with its next page.
-    async fn stop_runs(&self, id: ConnectionId) {
-        if let Err(error) = self.cancel_runs_of(id).await {
-            tracing::warn!(connection.id = %id, %error, "a run of a connection was not stopped");
-        }
-    }
-
-    fn connecting(&self, id: &str) -> Result<Arc<Connector>, Error> {
+    /// The connector of this id, where one can be connected to it.
+    fn connectable(&self, id: &str) -> Result<std::sync::Arc<Connector>, Error> {
         self.inner
             .connectors
             .get(id)
             .filter(|connector| !connector.auth.is_empty())
+            .filter(|connector| connector.status != Status::Sandbox || self.sandbox().is_some())
             .ok_or_else(|| Error::Connector(id.into()))
     }
 
-    fn connection_status(
-        &self,
-        mut connection: Connection,
-        syncs: &[Sync],
-        inboxes: &[Inbox],
-    ) -> ConnectionStatus {
+    fn connection_status(&self, mut connection: Connection, counts: &Counts) -> ConnectionStatus {
         let id = connection.id;
         let connector = self.inner.connectors.get(&connection.connection.connector);
-        if connector.is_none() {
-            let why = format!("the connector `{}` cannot be read", connection.connection.connector);
+        if let Some(why) = self.why_broken(&connection, connector.as_deref()) {
             connection.connection.state = ConnectionState::Broken { why };
         }
         let way = connector.as_ref().and_then(|connector| way_of(connector, &connection));
@@ -359,22 +395,80 @@ impl Engine {
                 || connection.connection.connector.clone(),
                 |connector| connector.name.clone(),
             ),
-            way: way.map(|(_, way)| way.id.clone()),
-            signing_in: self.is_signing_in(id),
-            syncs: syncs.iter().filter(|sync| sync.sync.connection == id).count(),
-            inboxes: inboxes.iter().filter(|inbox| inbox.inbox.connection == Some(id)).count(),
+            way: way.map(|way| way.id.clone()),
+            signing_in: self.inner.sign_ins.waits(id),
+            syncs: counts.syncs.get(&id).copied().unwrap_or_default(),
+            inboxes: counts.inboxes.get(&id).copied().unwrap_or_default(),
             connection,
         }
+    }
+
+    /// Why nothing can be called for a connection, where its connector is the reason.
+    fn why_broken(&self, connection: &Connection, connector: Option<&Connector>) -> Option<String> {
+        let id = &connection.connection.connector;
+        let Some(connector) = connector else {
+            return Some(match self.inner.connectors.listed(id).map(|listed| listed.connector) {
+                Some(Err(broken)) => {
+                    format!("Its connector cannot be read: {}: {}", broken.file, broken.message)
+                }
+                Some(Ok(_)) | None => format!("Its connector `{id}` is no longer there."),
+            });
+        };
+        if connector.status == Status::Sandbox && self.sandbox().is_none() {
+            return Some(
+                "The sandbox shop is not running. Start Patchbay with `--sandbox`.".into(),
+            );
+        }
+        let gone = way_of(connector, connection).is_none();
+        gone.then(|| "Its connector no longer has this way in. Connect it anew.".into())
+    }
+}
+
+/// How much hangs on each connection.
+struct Counts {
+    syncs: BTreeMap<ConnectionId, usize>,
+    inboxes: BTreeMap<ConnectionId, usize>,
+}
+
+impl Counts {
+    async fn read(engine: &Engine) -> store::Result<Self> {
+        let mut counts = Self { syncs: BTreeMap::new(), inboxes: BTreeMap::new() };
+        for sync in engine.inner.store.syncs().await? {
+            *counts.syncs.entry(sync.sync.connection).or_default() += 1;
+        }
+        for inbox in engine.inner.store.inboxes().await? {
+            if let Some(connection) = inbox.inbox.connection {
+                *counts.inboxes.entry(connection).or_default() += 1;
+            }
+        }
+        Ok(counts)
     }
 }
 
 /// The way in that a connection uses.
-pub(crate) fn way_of<'a>(
-    connector: &'a Connector,
-    connection: &Connection,
-) -> Option<(u32, &'a Way)> {
-    let place = connection.connection.way;
-    Some((place, connector.auth.get(usize::try_from(place).ok()?)?))
+fn way_of<'a>(connector: &'a Connector, connection: &Connection) -> Option<&'a Way> {
+    connector.auth.get(usize::try_from(connection.connection.way).ok()?)
+}
+
+fn wrong(name: &str, problem: String) -> Error {
+    Error::Field { field: name.into(), problem }
+}
+
+/// The name that is given, or the connector's.
+fn name(given: &str, connector: &str) -> Result<String, Error> {
+    let given = given.trim();
+    let name = if given.is_empty() { connector } else { given };
+    match unfit(name) {
+        Some(problem) => Err(wrong("name", problem)),
+        None => Ok(name.into()),
+    }
+}
+
+fn unfit(text: &str) -> Option<String> {
+    if text.chars().any(char::is_control) {
+        return Some("has characters that cannot be printed".into());
+    }
+    (text.chars().count() > LONGEST).then(|| format!("is longer than {LONGEST} characters"))
 }
 
 /// What is filled in for a way: its secrets, and its settings.
@@ -382,17 +476,40 @@ fn fields_of(way: &Way) -> (Vec<FormField>, Vec<FormField>) {
     way.fields().into_iter().partition(|field| field.secret)
 }
 
-fn merge(known: &mut Secrets, given: &Secrets) {
-    for (name, values) in given.iter() {
-        known.remove(name);
-        for value in values {
-            known.add(name, value.clone());
+/// The settings as they are stored: without spaces around them, and without those left empty, so
+/// that a connector's default stays the connector's.
+fn settings(
+    connector: &Connector,
+    way: &Way,
+    given: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Error> {
+    let (secrets, mut fields) = fields_of(way);
+    fields.extend(connector.setting_fields());
+    if let Some(secret) = secrets.iter().find(|field| given.contains_key(&field.name)) {
+        return Err(wrong(&secret.name, "is a secret, and belongs among the secrets".into()));
+    }
+    let given: BTreeMap<_, _> =
+        given.into_iter().map(|(name, value)| (name, value.trim().to_owned())).collect();
+    field::check(&fields, &given, Missing::Refused)?;
+    for (name, value) in &given {
+        if let Some(problem) = unfit(value) {
+            return Err(wrong(name, problem));
         }
     }
+    Ok(given.into_iter().filter(|(_, value)| !value.is_empty()).collect())
 }
 
-fn unknown_way(connector: &Connector, way: Option<&str>) -> Error {
-    let known: Vec<_> = connector.auth.iter().map(|way| format!("`{}`", way.id)).collect();
-    let problem = format!("is not one of {}: {}", known.join(", "), way.unwrap_or_default());
-    Error::Field { field: "way".into(), problem }
+/// The secrets as they are stored: pasted ones often bring a space or a line end along. An empty
+/// one is kept where it may be missing: it takes away what was there.
+fn secrets(way: &Way, given: &Secrets, missing: Missing) -> Result<Secrets, Error> {
+    let mut secrets = Secrets::new();
+    for (name, values) in given.iter() {
+        let Some(value) = values.first().map(|value| value.expose().trim()) else { continue };
+        if value.chars().any(char::is_control) {
+            return Err(wrong(name, "has characters that cannot be printed".into()));
+        }
+        secrets.set(name, Secret::new(value.to_owned()));
+    }
+    field::check_secrets(&fields_of(way).0, &secrets, missing)?;
+    Ok(secrets)
 }

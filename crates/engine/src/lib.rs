@@ -84,6 +84,7 @@ pub(crate) struct Inner {
     pub(crate) inboxes: inbox::Inboxes,
     /// Wakes the task that tells senders of addresses.
     pub(crate) registration: Notify,
+    pub(crate) sign_ins: sign_in::SignIns,
     /// The port of the management listener, which nothing of ours ever calls.
     pub(crate) api_port: OnceLock<u16>,
     /// Told when the engine stops.
@@ -145,6 +146,7 @@ impl Engine {
             outgoing: Outgoing::new(clock.clone())?,
             inboxes: inbox::Inboxes::load(&store).await?,
             registration: Notify::new(),
+            sign_ins: sign_in::SignIns::default(),
             api_port: OnceLock::new(),
             clock,
             data_dir,

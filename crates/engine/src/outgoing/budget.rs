@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::{Answer, Error, PATIENCE};
 
 /// The budget of one connection, for everything that calls for it.
-pub(super) struct Budget {
+pub(crate) struct Budget {
     limit: Limit,
     errors: domain::connector::Errors,
     buckets: Vec<DefaultDirectRateLimiter>,

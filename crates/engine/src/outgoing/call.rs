@@ -117,7 +117,7 @@ impl Engine {
         if answer.status != 401 {
             return good(&connector.errors, answer, self.now());
         }
-        let credential = self.renew(connection).await?;
+        let credential = self.renew(connection, &credential).await?;
         let again = self.call_with(connection, &connector, request, &credential).await?;
         let again = Answer { requests: again.requests + answer.requests, ..again };
         good(&connector.errors, again, self.now())

@@ -1,0 +1,150 @@
+//! The listener to which a browser comes back, and the page that it finds there.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::id::ConnectionId;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::{CALLBACK, Error};
+use crate::Engine;
+use crate::connection::ConnectionStatus;
+
+/// How many connections it has at once: a browser opens a few.
+const CONNECTIONS: usize = 16;
+/// How long a browser may take to send its request.
+const HEADERS: Duration = Duration::from_secs(10);
+
+/// Answers on `listener` until `until`, or until `stop` is told. It is closed then, and a request
+/// that is being answered is answered still.
+pub(super) fn listen(
+    engine: Engine,
+    id: ConnectionId,
+    listener: TcpListener,
+    until: Instant,
+    stop: CancellationToken,
+) {
+    tokio::spawn(async move {
+        let room = Arc::new(Semaphore::new(CONNECTIONS));
+        let stopping = engine.inner.stopping.clone();
+        let serve = async {
+            // It is never closed, so there is always a permit at last.
+            while let Ok(place) = Arc::clone(&room).acquire_owned().await {
+                let Ok((stream, _)) = listener.accept().await else { continue };
+                let engine = engine.clone();
+                tokio::spawn(async move {
+                    let _place = place;
+                    converse(engine, stream).await;
+                });
+            }
+        };
+        tokio::select! {
+            () = serve => {}
+            () = stop.cancelled() => {}
+            () = stopping.cancelled() => {}
+            () = tokio::time::sleep_until(until) => {
+                tracing::info!(%id, "nobody came back from a sign-in in time");
+            }
+        }
+        drop(listener);
+        engine.connection_changed();
+    });
+}
+
+async fn converse(engine: Engine, stream: TcpStream) {
+    let service = service_fn(|request| {
+        let engine = engine.clone();
+        async move { Ok::<_, Infallible>(answer(&engine, &request).await) }
+    });
+    let conversation = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    // A browser that goes away has seen the page, or does not want to.
+    let _ = conversation.await;
+}
+
+async fn answer(engine: &Engine, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let path_and_query = request.uri().path_and_query().map_or("", |it| it.as_str());
+    let landed = Url::parse("http://127.0.0.1").and_then(|base| base.join(path_and_query));
+    match landed {
+        Ok(landed) if request.method() == Method::GET && request.uri().path() == CALLBACK => {
+            page(&engine.complete_sign_in(&landed).await)
+        }
+        _ => {
+            let mut response = Response::new(Full::default());
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            response
+        }
+    }
+}
+
+/// What the person in the browser is told.
+fn page(outcome: &Result<ConnectionStatus, Error>) -> Response<Full<Bytes>> {
+    let (status, title, text) = match outcome {
+        Ok(connection) => (
+            StatusCode::OK,
+            "Signed in",
+            format!("{} is connected. You can close this tab.", connection.connection.connection.name),
+        ),
+        Err(Error::NotWaiting) => (
+            StatusCode::CONFLICT,
+            "Already used",
+            "This sign-in was finished before, or is older than ten minutes. Go back to Patchbay to \
+             see how it stands."
+                .into(),
+        ),
+        Err(Error::State) => (
+            StatusCode::FORBIDDEN,
+            "Not ours",
+            "This answer does not belong to the sign-in that Patchbay waits for. Nothing was \
+             changed."
+                .into(),
+        ),
+        Err(error) => (
+            StatusCode::BAD_REQUEST,
+            "Not signed in",
+            format!("The sign-in failed: {error}. Go back to Patchbay to begin again."),
+        ),
+    };
+    let html = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{title} · Patchbay</title>\n<h1>{title}</h1>\n<p>{}</p>\n</html>\n",
+        escaped(&text)
+    );
+    let mut response = Response::new(Full::new(Bytes::from(html)));
+    *response.status_mut() = status;
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// The provider's words end up in the page: as text, never as HTML.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

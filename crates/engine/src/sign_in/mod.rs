@@ -1,0 +1,386 @@
+//! Sign-in: OAuth in the system's browser, and the credentials that come of it.
+//!
+//! A browser comes back to a listener of its own on loopback, which lives as long as the sign-in
+//! waits: until an answer that belongs to it, ten minutes, or the next sign-in of the same
+//! connection. The user can paste the address instead, and the ingress passes it on. However it
+//! comes, an answer counts when its state is ours, and once.
+//!
+//! A credential is read from the vault when it is needed and forgotten a minute later. All that
+//! use a connection take turns at it, so that a token is renewed once, before it ends or after it
+//! was refused. Where a refresh token is good once, an intent is written before it is spent and
+//! taken back when the answer is in the vault. An intent that is still there means that an answer
+//! was lost: the old token is tried again, once, and if that is refused the user has to sign in,
+//! and is told why. A network that fails is no reason for that.
+
+mod credential;
+mod landing;
+mod tokens;
+mod waiting;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use domain::connection::Connection;
+use domain::connector::{Connector, OauthCode, Pkce, Redirect, WayKind};
+use domain::id::ConnectionId;
+use domain::secret::Secret;
+use domain::template::Place;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::connection::ConnectionStatus;
+use crate::{Engine, connection, outgoing, store, vault};
+
+pub(crate) use self::credential::Credential;
+use self::tokens::{Fault, Grant};
+pub(crate) use self::waiting::SignIns;
+use self::waiting::{Landed, Waiting};
+
+/// How long a browser may take to come back.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// How long the first call after a sign-in, which asks for the account's name, is waited for.
+const FIRST_CHECK: Duration = Duration::from_secs(10);
+/// The path on which a browser comes back.
+pub const CALLBACK: &str = "/oauth/callback";
+
+/// Why a sign-in did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The connection's way in needs no browser.
+    #[error("this connection needs no sign-in")]
+    NotNeeded,
+    /// No sign-in waits for this answer: it was used already, or is older than ten minutes.
+    #[error("no sign-in waits for this address")]
+    NotWaiting,
+    /// The answer's state is not ours.
+    #[error("the answer does not belong to this sign-in")]
+    State,
+    /// The user, or the provider, said no.
+    #[error("{0}")]
+    Denied(String),
+    /// Loopback cannot be listened on.
+    #[error("nothing can be listened on at 127.0.0.1: {0}")]
+    Port(#[source] std::io::Error),
+    /// The provider sends browsers back to public https addresses only, and there is none.
+    #[error("the browser can only come back to a public https address, and there is none")]
+    NoAddress,
+    /// The exchange of the code failed.
+    #[error("the sign-in could not be finished: {0}")]
+    Exchange(#[from] outgoing::Error),
+    /// The connection's fault.
+    #[error(transparent)]
+    Connection(#[from] connection::Error),
+    /// The store's fault.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The vault's fault.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+    /// The engine stopped meanwhile.
+    #[error("Patchbay stopped before the sign-in was finished")]
+    Stopped,
+}
+
+/// What the browser has to open.
+#[derive(Debug, Clone)]
+pub struct Authorize {
+    /// The provider's page.
+    pub authorize_url: Url,
+    /// Until when an answer is waited for.
+    pub expires_at: Timestamp,
+}
+
+impl Engine {
+    /// Begins a sign-in; an earlier one of the same connection ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotNeeded`] where the way in has no browser; the vault's where the tokens could
+    /// not be kept, since nobody should consent for nothing.
+    pub async fn authorize(&self, id: ConnectionId) -> Result<Authorize, Error> {
+        let connection = self.inner.store.connection(id).await?;
+        let connector = self.connector_of(&connection)?;
+        let oauth = oauth(&connector, &connection)?;
+        self.inner.vault.state().await?;
+
+        let (listener, redirect) = self.way_back(oauth.redirect).await?;
+        let state = Secret::new(oauth2::CsrfToken::new_random_len(32).into_secret());
+        let (challenge, verifier) = oauth2::PkceCodeChallenge::new_random_sha256();
+        let pkce = oauth.pkce != Pkce::None;
+        let challenge = pkce.then(|| challenge.as_str().to_owned());
+        let authorize_url =
+            self.consent_page(&connection, &connector, oauth, &redirect, &state, challenge)?;
+
+        let waiting = Waiting {
+            state,
+            verifier: pkce.then(|| Secret::new(verifier.into_secret())),
+            redirect,
+            until: Instant::now() + PATIENCE,
+            stop: CancellationToken::new(),
+        };
+        if let Some(listener) = listener {
+            landing::listen(self.clone(), id, listener, waiting.until, waiting.stop.clone());
+        }
+        self.inner.sign_ins.begin(id, waiting);
+        self.connection_changed();
+        let patience = SignedDuration::try_from(PATIENCE).unwrap_or(SignedDuration::ZERO);
+        let expires_at = self.now().checked_add(patience).unwrap_or(Timestamp::MAX);
+        Ok(Authorize { authorize_url, expires_at })
+    }
+
+    /// Takes the address on which the browser landed, from the listener or pasted by the user.
+    /// Answers with the connection, ready.
+    ///
+    /// Whoever asked may go away: what was begun is finished, since a code is good once.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. A refusal and a failed exchange end the sign-in; an answer that belongs to
+    /// none leaves those that wait alone.
+    pub async fn complete_sign_in(&self, redirect: &Url) -> Result<ConnectionStatus, Error> {
+        let landed = Landed::read(redirect);
+        let (id, waiting) = self.inner.sign_ins.take(landed.state.as_ref())?;
+        let engine = self.clone();
+        let task = tokio::spawn(async move {
+            let _end = waiting.stop.clone().drop_guard();
+            let outcome = engine.finish(id, &waiting, &landed).await;
+            engine.connection_changed();
+            outcome
+        });
+        task.await.unwrap_or(Err(Error::Stopped))
+    }
+
+    /// Whether a sign-in waits for an answer now.
+    pub fn sign_in_waits(&self) -> bool {
+        self.inner.sign_ins.any_waits()
+    }
+
+    /// The connector of a connection.
+    pub(crate) fn connector_of(
+        &self,
+        connection: &Connection,
+    ) -> Result<std::sync::Arc<Connector>, connection::Error> {
+        let id = &connection.connection.connector;
+        self.inner.connectors.get(id).ok_or_else(|| connection::Error::Connector(id.clone()))
+    }
+
+    /// Where the browser comes back, and the listener for it where that is one of its own.
+    async fn way_back(&self, redirect: Redirect) -> Result<(Option<TcpListener>, Url), Error> {
+        let (listener, base) = match redirect {
+            Redirect::Loopback => {
+                let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(Error::Port)?;
+                let address = listener.local_addr().map_err(Error::Port)?;
+                (Some(listener), format!("http://{address}"))
+            }
+            Redirect::Https => {
+                let base = self.public_address().filter(|base| base.starts_with("https://"));
+                (None, base.ok_or(Error::NoAddress)?)
+            }
+        };
+        let url = format!("{}{CALLBACK}", base.trim_end_matches('/'));
+        Ok((listener, Url::parse(&url).map_err(|_| Error::NoAddress)?))
+    }
+
+    fn consent_page(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        oauth: &OauthCode,
+        redirect: &Url,
+        state: &Secret,
+        challenge: Option<String>,
+    ) -> Result<Url, Error> {
+        let values = self.values(connection, connector, &json!({}));
+        let address =
+            oauth.authorize_url.render(Place::Address, &values).map_err(outgoing::Error::from)?;
+        let unfit =
+            || Error::Exchange(outgoing::Error::Connector(format!("`{address}` is no web page")));
+        let mut url = Url::parse(&address).map_err(|_| unfit())?;
+        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+            return Err(unfit());
+        }
+
+        let mut query = url.query_pairs_mut();
+        query
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &client_id(oauth, connection)?)
+            .append_pair("redirect_uri", redirect.as_str())
+            .append_pair("state", state.expose());
+        if !oauth.scopes.is_empty() {
+            query.append_pair("scope", &oauth.scopes.join(&oauth.scope_separator));
+        }
+        if let Some(challenge) = challenge {
+            query.append_pair("code_challenge", &challenge);
+            query.append_pair("code_challenge_method", "S256");
+        }
+        for (name, text) in &oauth.authorize_params {
+            let text = text.render(Place::Text, &values).map_err(outgoing::Error::from)?;
+            query.append_pair(name, &text);
+        }
+        drop(query);
+        Ok(url)
+    }
+
+    /// Turns the answer of a sign-in into tokens in the vault.
+    async fn finish(
+        &self,
+        id: ConnectionId,
+        waiting: &Waiting,
+        landed: &Landed,
+    ) -> Result<ConnectionStatus, Error> {
+        if let Some(denied) = landed.denied() {
+            return Err(Error::Denied(denied));
+        }
+        let connection = self.inner.store.connection(id).await?;
+        let connector = self.connector_of(&connection)?;
+        let oauth = oauth(&connector, &connection)?;
+        let callback = callback_values(oauth, landed)?;
+        let code = landed.code.as_ref().ok_or_else(|| incomplete("code"))?;
+
+        let grant =
+            Grant::Code { code, redirect: &waiting.redirect, verifier: waiting.verifier.as_ref() };
+        let secrets = self.secrets_of(&connection).await?;
+        let tokens = self
+            .ask_for_tokens(&connection, &connector, oauth, &secrets, &callback, grant)
+            .await
+            .map_err(|fault| match fault {
+                Fault::Refused(why) => Error::Denied(why),
+                Fault::Failed(error) => Error::Exchange(error),
+            })?;
+
+        let held = self.inner.sign_ins.held(id);
+        let mut held = held.lock().await;
+        held.forget();
+        // Read again: the old sign-in may have been renewed meanwhile.
+        let connection = self.inner.store.connection(id).await?;
+        let bundle = tokens.bundle(self.secrets_of(&connection).await?, &callback);
+        self.keep_secrets(&connection, &bundle, tokens.expires_at).await?;
+        self.connection_ready(id).await?;
+        drop(held);
+        self.name_account(id).await;
+        Ok(self.connection(id).await?)
+    }
+
+    /// Asks for the account's name. The sign-in has succeeded whatever comes of it.
+    async fn name_account(&self, id: ConnectionId) {
+        match tokio::time::timeout(FIRST_CHECK, self.check_connection(id)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%id, %error, "the first call after a sign-in failed"),
+            Err(_) => tracing::warn!(%id, "the first call after a sign-in took too long"),
+        }
+    }
+
+    /// The secrets of a connection; none where it has none yet.
+    pub(crate) async fn secrets_of(
+        &self,
+        connection: &Connection,
+    ) -> Result<domain::secret::Secrets, vault::Error> {
+        match connection.secrets {
+            Some(generation) => self.inner.vault.read(&connection.id.to_string(), generation).await,
+            None => Ok(domain::secret::Secrets::new()),
+        }
+    }
+
+    /// Writes secrets as the next generation, points the connection to it, removes the old one.
+    pub(crate) async fn keep_secrets(
+        &self,
+        connection: &Connection,
+        secrets: &domain::secret::Secrets,
+        token_expires_at: Option<Timestamp>,
+    ) -> Result<(), KeepError> {
+        let owner = connection.id.to_string();
+        let generation = connection.secrets.map_or(1, |generation| generation + 1);
+        self.inner.vault.write(&owner, generation, secrets).await?;
+        self.inner
+            .store
+            .set_connection_secrets(connection.id, generation, token_expires_at)
+            .await?;
+        if let Some(old) = connection.secrets
+            && let Err(error) = self.inner.vault.remove(&owner, old).await
+        {
+            tracing::warn!(%owner, %error, "an old generation of secrets stays in the vault");
+        }
+        Ok(())
+    }
+}
+
+/// Why secrets were not kept.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeepError {
+    /// The vault's fault: nothing has changed.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+    /// The store's fault: the connection still points to the old ones.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl From<KeepError> for Error {
+    fn from(error: KeepError) -> Self {
+        match error {
+            KeepError::Vault(error) => Self::Vault(error),
+            KeepError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<KeepError> for connection::Error {
+    fn from(error: KeepError) -> Self {
+        match error {
+            KeepError::Vault(error) => Self::Vault(error),
+            KeepError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<KeepError> for outgoing::Error {
+    fn from(error: KeepError) -> Self {
+        match error {
+            KeepError::Vault(error) => Self::Vault(error),
+            KeepError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// The way in of a connection, where a browser is needed for it.
+fn oauth<'a>(connector: &'a Connector, connection: &Connection) -> Result<&'a OauthCode, Error> {
+    let way = connector.auth.get(connection.connection.way as usize);
+    match way.map(|way| &way.kind) {
+        Some(WayKind::OauthCode(oauth)) => Ok(oauth),
+        Some(WayKind::HeaderToken(_) | WayKind::None) | None => Err(Error::NotNeeded),
+    }
+}
+
+/// The client id of the connector, or of the user's own app.
+fn client_id(oauth: &OauthCode, connection: &Connection) -> Result<String, connection::Error> {
+    let own = || connection.connection.settings.get("client_id").cloned();
+    oauth.client_id.clone().or_else(own).ok_or_else(|| connection::Error::Field {
+        field: "client_id".into(),
+        problem: "is missing".into(),
+    })
+}
+
+/// The parameters of the callback that texts may use, each of its shape: they come from outside
+/// and may become part of a host.
+fn callback_values(oauth: &OauthCode, landed: &Landed) -> Result<Value, Error> {
+    let mut values = Map::new();
+    for (name, param) in &oauth.callback {
+        let value = landed.parameter(name).filter(|value| param.pattern.matches(value));
+        let value = value.ok_or_else(|| incomplete(name))?;
+        values.insert(name.clone(), Value::String(value.into()));
+    }
+    Ok(Value::Object(values))
+}
+
+fn incomplete(name: &str) -> Error {
+    Error::Exchange(outgoing::Error::Answer {
+        host: "the provider's page".into(),
+        why: format!("it sent the browser back without a `{name}` that fits"),
+    })
+}
