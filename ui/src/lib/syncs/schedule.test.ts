@@ -30,6 +30,8 @@ test("what cannot be a schedule says why", () => {
   const base = form(null, zone);
   expect(wrong(base)).toBeNull();
   expect(wrong({ ...base, mode: "daily", days: [] })).toMatch(/day/);
+  expect(wrong({ ...base, mode: "daily", time: "23:59" })).toBeNull();
+  expect(wrong({ ...base, mode: "daily", time: "24:00" })).toMatch(/time of day/);
   expect(wrong({ ...base, mode: "cron", cron: "0 6 * *" })).toMatch(/Five parts/);
   expect(wrong({ ...base, mode: "cron", cron: " 0 6  * * * " })).toBeNull();
 });

@@ -61,7 +61,8 @@ function parseDaily(cron: string): { time: string; days: number[] } | null {
 /** What is wrong with the form, or nothing. */
 export function wrong(form: Form): string | null {
   if (form.mode === "daily") {
-    if (!/^\d\d:\d\d$/.test(form.time)) return "Choose a time of day.";
+    if (!/^([01]?\d|2[0-3]):[0-5]\d$/.test(form.time.trim()))
+      return "A time of day, such as 06:00.";
     if (form.days.length === 0) return "Choose at least one day.";
   }
   if (form.mode === "cron" && form.cron.trim().split(/\s+/).length !== 5) {
@@ -78,7 +79,7 @@ export function schedule(form: Form): Schedule | null {
     case "every":
       return { every: form.every };
     case "daily": {
-      const [hour = "0", minute = "0"] = form.time.split(":");
+      const [hour = "0", minute = "0"] = form.time.trim().split(":");
       const days = form.days.length === 7 ? "*" : [...form.days].sort().join(",");
       return { cron: `${Number(minute)} ${Number(hour)} * * ${days}`, zone: form.zone };
     }
