@@ -95,7 +95,7 @@ async fn a_foreign_host_or_origin_gets_nothing_from_any_route() {
 
     for path in ["/", "/api/health", "/api/settings"] {
         let line = format!("GET {path}");
-        let mut ask = async |headers: &[&str]| {
+        let ask = async |headers: &[&str]| {
             let token = "authorization: Bearer TOKEN";
             door.ask(&line, &[headers, &[token]].concat()).await.status
         };

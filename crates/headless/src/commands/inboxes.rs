@@ -1,6 +1,6 @@
 //! Inboxes in a terminal.
 
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 
 use serde_json::{Map, Value, json};
 
