@@ -14,6 +14,12 @@ export interface Surroundings {
 /** Waits before trying again, in milliseconds; the last one is repeated. */
 export const WAITS = [250, 500, 1000, 2000, 5000] as const;
 
+/**
+ * How long the stream may say nothing, in milliseconds. The host says something every 15 s; after a sleep
+ * or on a network that was changed, a dead stream would otherwise look alive.
+ */
+export const SILENCE = 40_000;
+
 /** Makes the browser's transport. */
 export function web(surroundings: Surroundings): Transport {
   const authorized = (headers: Headers) => {
@@ -58,7 +64,7 @@ export function web(surroundings: Surroundings): Transport {
 
           failures = 0;
           listener.link("live");
-          await deliver(answer.body, listener, (id) => (lastId = id));
+          await deliver(answer.body, listener, surroundings.later, (id) => (lastId = id));
         } catch {
           // A broken stream and a host that is gone are the same to us: try again.
         }
@@ -78,13 +84,15 @@ export function web(surroundings: Surroundings): Transport {
 async function deliver(
   body: ReadableStream<Uint8Array>,
   listener: Listener,
+  later: Surroundings["later"],
   seen: (id: string) => void,
 ) {
   const next = parser();
   const decoder = new TextDecoder();
   const reader = body.getReader();
   for (;;) {
-    const { done, value } = await reader.read();
+    const hush = later(SILENCE, () => void reader.cancel());
+    const { done, value } = await reader.read().finally(hush);
     if (done) return;
     for (const message of next(decoder.decode(value, { stream: true }))) {
       listener.notice(JSON.parse(message.data) as Notice);

@@ -1,0 +1,48 @@
+import { expect, test } from "vitest";
+import type { Status } from "$lib/api/client";
+import { gate } from "./gate";
+
+const status = (more: {
+  startup?: Partial<Status["startup"]>;
+  vault?: Partial<Status["vault"]>;
+  full?: boolean;
+}) =>
+  ({
+    startup: { state: "ready", ...more.startup },
+    vault: { kind: "keychain", state: "ready", ...more.vault },
+    disk: { database_bytes: 1, free_bytes: 1, full: more.full ?? false },
+  }) as Status;
+
+test("nothing stands in the way where all is ready", () => {
+  expect(gate(status({}))).toBeNull();
+});
+
+test("data that cannot be opened cannot be passed", () => {
+  for (const state of ["newer_data", "damaged", "no_space", "owned", "unusable"] as const) {
+    expect(gate(status({ startup: { state } }))).toMatchObject({ id: state, passable: false });
+  }
+});
+
+test("the host's own words come before ours", () => {
+  const startup = {
+    state: "damaged" as const,
+    message: "page 7 is torn",
+    hint: "Restore a backup.",
+  };
+  expect(gate(status({ startup }))).toMatchObject({
+    text: "Page 7 is torn.",
+    hint: "Restore a backup.",
+  });
+});
+
+test("without a vault the one command that helps is named", () => {
+  expect(gate(status({ vault: { state: "missing", kind: "missing" } }))).toMatchObject({
+    command: "patchbay vault init",
+    passable: true,
+  });
+});
+
+test("data that cannot be opened matters more than the vault", () => {
+  const both = status({ startup: { state: "owned" }, vault: { state: "locked" }, full: true });
+  expect(gate(both)?.id).toBe("owned");
+});
