@@ -2,86 +2,22 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead, BufReader};
+mod home;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Stdio;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// A user without a keychain, and a data directory.
-struct Home(TempDir);
-
-/// A running Patchbay.
-struct Serve {
-    child: Child,
-    /// What it said when it was ready.
-    line: String,
-}
-
-impl Home {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn data(&self) -> PathBuf {
-        self.0.path().join("data")
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_patchbay"));
-        command
-            .args(args)
-            .env_clear()
-            .env("HOME", self.0.path())
-            .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
-            .env("PATCHBAY_DATA_DIR", self.data());
-        command
-    }
-
-    fn patchbay(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
-    }
-
-    fn serve(&self) -> Serve {
-        let free = ["serve", "--api", "127.0.0.1:0", "--ingress", "127.0.0.1:0"];
-        let mut child =
-            self.command(&free).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Serve { child, line }
-    }
-
-    fn serving(&self) -> Value {
-        serde_json::from_slice(&std::fs::read(self.data().join("serve.json")).unwrap()).unwrap()
-    }
-}
-
-impl Serve {
-    fn end(&mut self, signal: Signal) -> Option<i32> {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
+use home::{Home, text};
 
 #[test]
 fn it_says_where_it_is_to_people_and_to_programs() {
     let home = Home::new();
 
-    let serve = home.serve();
+    let serve = home.serve(&[]);
 
     let serving = home.serving();
     let api_url = serving["api_url"].as_str().unwrap();
@@ -96,7 +32,7 @@ fn it_says_where_it_is_to_people_and_to_programs() {
 fn its_data_is_for_its_owner_alone() {
     let home = Home::new();
 
-    let _serve = home.serve();
+    let _serve = home.serve(&[]);
 
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode();
     assert_eq!(mode(&home.data()) & 0o777, 0o700);
@@ -115,7 +51,7 @@ fn its_data_is_for_its_owner_alone() {
 #[test]
 fn a_second_one_on_the_same_data_exits_with_3() {
     let home = Home::new();
-    let _serve = home.serve();
+    let _serve = home.serve(&[]);
 
     let second = home.patchbay(&["serve", "--api", "127.0.0.1:0", "--ingress", "127.0.0.1:0"]);
 
@@ -141,7 +77,7 @@ fn a_port_that_is_taken_is_named() {
 fn a_signal_ends_it_well_and_takes_the_announcement_away() {
     for signal in [Signal::TERM, Signal::INT] {
         let home = Home::new();
-        let mut serve = home.serve();
+        let mut serve = home.serve(&[]);
         // A reader of the changes must not hold up the end.
         let mut tail = home.command(&["events", "tail"]).stderr(Stdio::null()).spawn().unwrap();
 
@@ -158,12 +94,12 @@ fn a_signal_ends_it_well_and_takes_the_announcement_away() {
 #[test]
 fn what_a_killed_one_left_behind_is_recognised() {
     let home = Home::new();
-    let mut serve = home.serve();
+    let mut serve = home.serve(&[]);
     let stale = home.serving();
 
     serve.end(Signal::KILL);
     let without = home.patchbay(&["login"]);
-    let again = home.serve();
+    let again = home.serve(&[]);
 
     assert_eq!(without.status.code(), Some(3));
     assert_ne!(home.serving()["pid"], stale["pid"]);
@@ -173,7 +109,7 @@ fn what_a_killed_one_left_behind_is_recognised() {
 #[test]
 fn login_prints_another_address() {
     let home = Home::new();
-    let serve = home.serve();
+    let serve = home.serve(&[]);
 
     let text_out = home.patchbay(&["login"]);
     let json_out = home.patchbay(&["login", "--json"]);
@@ -189,7 +125,7 @@ fn login_prints_another_address() {
 #[test]
 fn the_log_says_that_it_is_ready_and_holds_no_token() {
     let home = Home::new();
-    let mut serve = home.serve();
+    let mut serve = home.serve(&[]);
     let token = std::fs::read_to_string(home.data().join("token")).unwrap();
     let code = serve.line.trim().split_once("#login=").unwrap().1.to_owned();
 
@@ -206,7 +142,7 @@ fn the_log_says_that_it_is_ready_and_holds_no_token() {
 #[test]
 fn data_of_a_newer_version_is_left_alone() {
     let home = Home::new();
-    home.serve().end(Signal::TERM);
+    home.serve(&[]).end(Signal::TERM);
     let database = home.data().join("patchbay.db");
     let newer = std::fs::read(&database).map(|mut bytes| {
         // The format is SQLite's user version, at this place of its header.
