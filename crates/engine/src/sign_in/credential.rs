@@ -87,6 +87,9 @@ struct SignedIn<'a> {
     connector: &'a Connector,
     oauth: &'a OauthCode,
     secrets: Secrets,
+    expires_at: Option<Timestamp>,
+    /// Whether an answer was lost.
+    lost: bool,
 }
 
 impl Engine {
@@ -173,8 +176,18 @@ impl Engine {
                 let secrets = self.stored(held, &connection).await?;
                 // They may just have been stored.
                 let connection = self.inner.store.connection(id).await?;
-                let signed_in =
-                    SignedIn { connection: &connection, connector: &connector, oauth, secrets };
+                let (expires_at, lost) = match &held.unsaved {
+                    Some((_, expires_at)) => (*expires_at, false),
+                    None => (connection.token_expires_at, connection.rotating_since.is_some()),
+                };
+                let signed_in = SignedIn {
+                    connection: &connection,
+                    connector: &connector,
+                    oauth,
+                    secrets,
+                    expires_at,
+                    lost,
+                };
                 self.signed_in(held, signed_in, need).await
             }
         }
@@ -222,12 +235,12 @@ impl Engine {
             )),
             values: Value::Object(read_object(&it.secrets, KEPT)),
         };
-        let expires_at = it.connection.token_expires_at;
+        let expires_at = it.expires_at;
         let renew_at = expires_at.map(|end| renew_at(end, lives(&it.secrets)));
         let refused = matches!(&need, Need::Other(refused) if refused.header == credential.header);
         let lives = !refused && expires_at.is_none_or(|end| now < end);
         let paused = held.not_before.is_some_and(|at| Instant::now() < at);
-        let due = renew_at.is_some_and(|at| at <= now) || it.connection.rotating_since.is_some();
+        let due = it.lost || renew_at.is_some_and(|at| at <= now);
 
         if lives && (!due || paused) {
             return Ok(held.keep(credential, renew_at));
@@ -256,7 +269,7 @@ impl Engine {
     }
 
     async fn refresh(&self, held: &mut Held, it: &SignedIn<'_>) -> Result<Credential, Fault> {
-        let SignedIn { connection, connector, oauth, secrets } = it;
+        let SignedIn { connection, connector, oauth, secrets, .. } = it;
         let token = secrets.get(REFRESH).ok_or_else(|| Error::Connector("no token".into()))?;
         if oauth.refresh == Refresh::Rotating {
             self.inner.store.begin_rotation(connection.id, self.now()).await?;
@@ -291,6 +304,7 @@ impl Engine {
         };
         match self.keep_secrets(it.connection, &bundle, expires_at).await {
             Ok(()) => {
+                held.unsaved = None;
                 let renew_at = expires_at.map(|end| renew_at(end, lives(&bundle)));
                 Ok(held.keep(credential, renew_at))
             }
@@ -304,7 +318,7 @@ impl Engine {
 
     async fn ended(&self, it: &SignedIn<'_>, said: &str) -> Result<Credential, Error> {
         let id = it.connection.id;
-        let why = if it.connection.rotating_since.is_some() {
+        let why = if it.lost {
             format!(
                 "The answer to the last renewal of the sign-in was lost, and the old token is no \
                  longer accepted: {said}."
@@ -341,15 +355,18 @@ impl Engine {
         Ok(())
     }
 
-    /// The secrets as stored, after what still had to be.
+    /// The secrets as they are in force: those that wait for the vault, which is tried again, or
+    /// those in it.
     async fn stored(&self, held: &mut Held, connection: &Connection) -> Result<Secrets, Error> {
         if let Some((bundle, expires_at)) = &held.unsaved {
-            if let Err(error) = self.keep_secrets(connection, bundle, *expires_at).await {
-                tracing::warn!(id = %connection.id, %error, "new tokens still wait for the vault");
-                return Err(error.into());
+            let bundle = bundle.clone();
+            match self.keep_secrets(connection, &bundle, *expires_at).await {
+                Ok(()) => held.unsaved = None,
+                Err(error) => {
+                    tracing::warn!(id = %connection.id, %error, "new tokens wait for the vault");
+                }
             }
-            held.unsaved = None;
-            return Ok(self.secrets_of(&self.inner.store.connection(connection.id).await?).await?);
+            return Ok(bundle);
         }
         match self.secrets_of(connection).await {
             Ok(secrets) => Ok(secrets),
@@ -369,7 +386,11 @@ impl Engine {
 }
 
 impl Held {
+    /// Keeps a credential for the next call, unless that call has to try the vault first.
     fn keep(&mut self, credential: Credential, renew_at: Option<Timestamp>) -> Credential {
+        if self.unsaved.is_some() {
+            return credential;
+        }
         let current = Current { credential: credential.clone(), renew_at, read_at: Instant::now() };
         self.current = Some(current);
         credential

@@ -1,1 +1,918 @@
+//! Sign-ins and renewals against a provider of our own, over real HTTP on loopback.
 
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use domain::connection::ConnectionState;
+use domain::secret::Secrets;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{Semaphore, watch};
+
+use super::*;
+use crate::Config;
+use crate::clock::Clock;
+use crate::connection::ConnectionRequest;
+use crate::data_dir::DataDir;
+use crate::tunnel::Environment;
+use crate::vault::{Switches, Vault};
+
+const CONNECTOR: &str = "
+format: 1
+id: test
+name: Test shop
+status: documented
+settings: { url: { title: Address, pattern: '^http://127[.]0[.]0[.]1:[0-9]+$' } }
+base_url: '{{ settings.url }}'
+auth:
+  - id: rotating
+    oauth_code:
+      authorize_url: '{{ settings.url }}/authorize'
+      token_url: '{{ settings.url }}/token'
+      secret: required
+      pkce: beside_secret
+      scopes: [read, write]
+      scope_separator: ','
+      refresh: rotating
+      keep: { region: { at: .region, pattern: '[a-z]+' } }
+      error_in_200: .problem
+  - id: lasting
+    oauth_code:
+      authorize_url: '{{ settings.url }}/authorize'
+      token_url: '{{ settings.url }}/token'
+      client_id: ours
+      secret: forbidden
+      client: form
+      pkce: alone
+  - id: pasted
+    header_token: { header: x-token, prefix: 'Token ', pattern: 'tok_[a-z]+', example: tok_abc }
+check: { get: /me, query: { region: \"{{ token.region | default('none') }}\" }, account: .name }
+";
+
+const CLIENT_SECRET: &str = "canary-client-secret";
+
+#[derive(Clone)]
+struct TestClock(Arc<Mutex<Timestamp>>);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+impl TestClock {
+    fn advance(&self, seconds: i64) {
+        *self.0.lock().unwrap() += SignedDuration::from_secs(seconds);
+    }
+}
+
+/// What the provider does with the next requests for tokens.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Mood {
+    #[default]
+    Fair,
+    /// It answers with this status, and has done nothing.
+    Status(u16),
+    /// It does what it is asked and the answer is lost.
+    LosesAnswers,
+    /// It says no with status 200.
+    RefusesIn200,
+    /// It says no, and says the token again that it was given.
+    RefusesAloud,
+}
+
+#[derive(Default)]
+struct Books {
+    mood: Mood,
+    /// Codes with the challenges and addresses that they were given for.
+    codes: HashMap<String, (String, String)>,
+    access: HashSet<String>,
+    refresh: Option<String>,
+    issued: u32,
+    forms: Vec<HashMap<String, String>>,
+    asked_me: Vec<String>,
+}
+
+/// A provider with one account.
+#[derive(Clone)]
+struct Provider {
+    books: Arc<Mutex<Books>>,
+    /// How many requests for tokens have come.
+    came: Arc<watch::Sender<u32>>,
+    /// One is taken by each request for tokens before it is answered.
+    gate: Arc<Semaphore>,
+    url: String,
+}
+
+impl Provider {
+    async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let provider = Self {
+            books: Arc::default(),
+            came: Arc::new(watch::Sender::new(0)),
+            gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            url: format!("http://{}", listener.local_addr().unwrap()),
+        };
+        let routes = Router::new()
+            .route("/token", post(token))
+            .route("/me", get(me))
+            .with_state(provider.clone());
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        provider
+    }
+
+    fn books(&self) -> std::sync::MutexGuard<'_, Books> {
+        self.books.lock().unwrap()
+    }
+
+    /// What the user does on the consent page; the address to which the browser is sent.
+    fn consent(&self, authorize_url: &Url) -> Url {
+        let query: HashMap<_, _> = authorize_url.query_pairs().into_owned().collect();
+        assert_eq!(query["response_type"], "code");
+        assert_eq!(query["code_challenge_method"], "S256");
+        let mut books = self.books();
+        books.issued += 1;
+        let code = format!("canary-code-{}", books.issued);
+        let bound = (query["code_challenge"].clone(), query["redirect_uri"].clone());
+        books.codes.insert(code.clone(), bound);
+        landing(&query, &[("code", &code)])
+    }
+
+    /// Closes the gate: requests for tokens come and are not answered.
+    fn hold(&self) {
+        self.gate.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    fn release(&self) {
+        self.gate.add_permits(100);
+    }
+
+    async fn has_been_asked(&self, times: u32) {
+        self.came.subscribe().wait_for(|came| *came >= times).await.unwrap();
+    }
+
+    fn revoke_access(&self) {
+        self.books().access.clear();
+    }
+}
+
+fn landing(query: &HashMap<String, String>, pairs: &[(&str, &str)]) -> Url {
+    let mut url = Url::parse(&query["redirect_uri"]).unwrap();
+    url.query_pairs_mut().extend_pairs(pairs).append_pair("state", &query["state"]);
+    url
+}
+
+async fn token(State(provider): State<Provider>, headers: HeaderMap, body: Bytes) -> Response {
+    assert_eq!(headers["content-type"], "application/x-www-form-urlencoded");
+    assert_eq!(headers["accept"], "application/json");
+    let form: HashMap<_, _> = url::form_urlencoded::parse(&body).into_owned().collect();
+    provider.books().forms.push(form.clone());
+    provider.came.send_modify(|came| *came += 1);
+    provider.gate.acquire().await.unwrap().forget();
+
+    let mut books = provider.books();
+    let refused =
+        || (StatusCode::BAD_REQUEST, r#"{"error": "invalid_grant", "error_description": "spent"}"#);
+    match books.mood {
+        Mood::Status(status) => {
+            return (StatusCode::from_u16(status).unwrap(), "sorry").into_response();
+        }
+        Mood::RefusesIn200 => return r#"{"problem": "bad_verification_code"}"#.into_response(),
+        Mood::RefusesAloud => {
+            let said = json!({
+                "error": "invalid_grant",
+                "error_description": format!("no such token {}", form["refresh_token"]),
+            });
+            return (StatusCode::BAD_REQUEST, said.to_string()).into_response();
+        }
+        Mood::Fair | Mood::LosesAnswers => {}
+    }
+    let good = match form["grant_type"].as_str() {
+        "authorization_code" => {
+            let verifier = Sha256::digest(form["code_verifier"].as_bytes());
+            let challenge =
+                base64::Engine::encode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, verifier);
+            books.codes.remove(&form["code"]) == Some((challenge, form["redirect_uri"].clone()))
+        }
+        "refresh_token" => books.refresh.as_ref() == Some(&form["refresh_token"]),
+        other => panic!("{other}"),
+    };
+    if !good {
+        return refused().into_response();
+    }
+    books.issued += 1;
+    let (access, refresh) =
+        (format!("canary-access-{}", books.issued), format!("canary-refresh-{}", books.issued));
+    books.access = HashSet::from([access.clone()]);
+    books.refresh = Some(refresh.clone());
+    if books.mood == Mood::LosesAnswers {
+        return (StatusCode::BAD_GATEWAY, "").into_response();
+    }
+    json!({
+        "access_token": access, "refresh_token": refresh, "expires_in": 3600, "region": "eu",
+    })
+    .to_string()
+    .into_response()
+}
+
+async fn me(
+    State(provider): State<Provider>,
+    uri: axum::http::Uri,
+    headers: HeaderMap,
+) -> Response {
+    let mut books = provider.books();
+    books.asked_me.push(uri.query().unwrap_or_default().to_owned());
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    let known = bearer.is_some_and(|token| books.access.contains(token))
+        || text("x-token") == Some("Token tok_good");
+    if known {
+        r#"{"name": "Acme"}"#.into_response()
+    } else {
+        (StatusCode::UNAUTHORIZED, "{}").into_response()
+    }
+}
+
+/// An engine, the provider that it talks to, and what a test turns.
+struct Bench {
+    engine: Engine,
+    provider: Provider,
+    clock: TestClock,
+    switches: Switches,
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn start() -> Self {
+        let (vault, switches) = Vault::switchable();
+        let folder = tempfile::tempdir().unwrap();
+        Self::start_with(vault, switches, folder).await
+    }
+
+    async fn start_with(vault: Vault, switches: Switches, folder: tempfile::TempDir) -> Self {
+        let provider = Provider::start().await;
+        let clock = TestClock(Arc::new(Mutex::new("2026-11-25T10:00:00Z".parse().unwrap())));
+        let data = folder.path().join("data");
+        write_connector(&data, CONNECTOR);
+        let engine = Engine::open(Config {
+            data_dir: DataDir::own(&data).unwrap(),
+            clock: Arc::new(clock.clone()),
+            vault,
+            environment: Environment::default(),
+            sandbox: None,
+        })
+        .await
+        .unwrap();
+        Self { engine, provider, clock, switches, folder }
+    }
+
+    fn request(&self, way: &str) -> ConnectionRequest {
+        ConnectionRequest {
+            connector: "test".into(),
+            name: String::new(),
+            way: Some(way.into()),
+            settings: [("url".into(), self.provider.url.clone())].into(),
+            secrets: Secrets::new(),
+        }
+    }
+
+    /// A connection by the way that rotates, not signed in.
+    async fn connection(&self) -> ConnectionId {
+        let mut request = self.request("rotating");
+        request.settings.insert("client_id".into(), "mine".into());
+        request.secrets.set("client_secret", Secret::new(CLIENT_SECRET.into()));
+        self.engine.create_connection(request).await.unwrap().connection.id
+    }
+
+    /// The same, signed in.
+    async fn signed_in(&self) -> ConnectionId {
+        let id = self.connection().await;
+        self.sign_in(id).await;
+        id
+    }
+
+    async fn sign_in(&self, id: ConnectionId) {
+        let authorize = self.engine.authorize(id).await.unwrap();
+        let landed = self.provider.consent(&authorize.authorize_url);
+        self.engine.complete_sign_in(&landed).await.unwrap();
+    }
+
+    async fn row(&self, id: ConnectionId) -> Connection {
+        self.engine.connection(id).await.unwrap().connection
+    }
+
+    async fn secrets(&self, id: ConnectionId) -> Secrets {
+        self.engine.secrets_of(&self.row(id).await).await.unwrap()
+    }
+
+    /// Why the connection needs a sign-in.
+    async fn why(&self, id: ConnectionId) -> String {
+        match self.row(id).await.connection.state {
+            ConnectionState::NeedsSignIn { why, .. } => why,
+            state => panic!("{state:?}"),
+        }
+    }
+
+    async fn call(&self, id: ConnectionId) -> Result<(), connection::Error> {
+        self.engine.check_connection(id).await.map(drop)
+    }
+
+    /// As after a restart: nothing is in memory.
+    async fn forget(&self, id: ConnectionId) {
+        self.engine.inner.sign_ins.forget(id).await;
+    }
+
+    fn forms(&self) -> usize {
+        self.provider.books().forms.len()
+    }
+}
+
+fn write_connector(data: &Path, text: &str) {
+    let folder = data.join("connectors/test");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("connector.yaml"), text).unwrap();
+}
+
+/// What a browser finds at an address, and its headers.
+async fn browse(url: &Url) -> (StatusCode, HeaderMap, String) {
+    let answer = reqwest::get(url.clone()).await.unwrap();
+    (answer.status(), answer.headers().clone(), answer.text().await.unwrap())
+}
+
+/// Waits until nothing listens at an address any more.
+async fn is_closed(url: &Url) {
+    let port = url.port().unwrap();
+    let closed = async {
+        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), closed).await.unwrap();
+}
+
+fn with(url: &Url, name: &str, value: &str) -> Url {
+    let mut other = url.clone();
+    let pairs: Vec<_> = url.query_pairs().into_owned().filter(|(known, _)| known != name).collect();
+    other.query_pairs_mut().clear().extend_pairs(pairs).append_pair(name, value);
+    other
+}
+
+#[tokio::test]
+async fn a_browser_that_comes_back_is_told_that_it_is_signed_in_and_the_port_closes() {
+    let bench = Bench::start().await;
+    let id = bench.connection().await;
+    assert_eq!(bench.why(id).await, "It has not been signed in yet.");
+    let authorize = bench.engine.authorize(id).await.unwrap();
+    assert!(bench.engine.sign_in_waits());
+    assert!(bench.engine.connection(id).await.unwrap().signing_in);
+    let scope = authorize.authorize_url.query_pairs().find(|(name, _)| name == "scope").unwrap();
+    assert_eq!(scope.1, "read,write");
+
+    let landed = bench.provider.consent(&authorize.authorize_url);
+    let (status, headers, page) = browse(&landed).await;
+
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains("Signed in") && page.contains("Test shop is connected"), "{page}");
+    assert_eq!(headers["cache-control"], "no-store");
+    assert_eq!(headers["x-content-type-options"], "nosniff");
+    assert_eq!(headers["referrer-policy"], "no-referrer");
+    assert!(headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
+    is_closed(&landed).await;
+    assert!(!bench.engine.sign_in_waits());
+    let row = bench.row(id).await;
+    assert_eq!(row.connection.state, ConnectionState::Ready);
+    assert_eq!(row.account.as_deref(), Some("Acme"));
+    assert_eq!(row.token_expires_at, Some("2026-11-25T11:00:00Z".parse().unwrap()));
+    let form = bench.provider.books().forms[0].clone();
+    assert_eq!(form["client_id"], "mine");
+    assert_eq!(form["client_secret"], CLIENT_SECRET);
+    let secrets = bench.secrets(id).await;
+    assert_eq!(secrets.get("access_token"), Some(&Secret::new("canary-access-2".into())));
+    assert_eq!(secrets.get("client_secret"), Some(&Secret::new(CLIENT_SECRET.into())));
+    assert_eq!(bench.provider.books().asked_me, ["region=eu"]);
+}
+
+#[tokio::test]
+async fn an_answer_with_another_state_changes_nothing() {
+    let bench = Bench::start().await;
+    let id = bench.connection().await;
+    let authorize = bench.engine.authorize(id).await.unwrap();
+    let landed = bench.provider.consent(&authorize.authorize_url);
+
+    for forged in [with(&landed, "state", "guess"), with(&landed, "state", "")] {
+        let (status, _, page) = browse(&forged).await;
+        assert_eq!(status, StatusCode::FORBIDDEN);
+        assert!(page.contains("Nothing was changed"), "{page}");
+    }
+    let mut stateless = landed.clone();
+    stateless.set_query(Some("code=x"));
+    let outcome = bench.engine.complete_sign_in(&stateless).await;
+    assert!(matches!(outcome, Err(Error::State)));
+    let mut elsewhere = landed.clone();
+    elsewhere.set_path("/other");
+    assert_eq!(browse(&elsewhere).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(bench.forms(), 0);
+
+    assert_eq!(browse(&landed).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_answer_is_good_once() {
+    let bench = Bench::start().await;
+    let id = bench.connection().await;
+    let authorize = bench.engine.authorize(id).await.unwrap();
+    let landed = bench.provider.consent(&authorize.authorize_url);
+    bench.provider.hold();
+    let engine = bench.engine.clone();
+    let first = tokio::spawn({
+        let landed = landed.clone();
+        async move { engine.complete_sign_in(&landed).await }
+    });
+    bench.provider.has_been_asked(1).await;
+
+    let (status, _, page) = browse(&landed).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(page.contains("Already used"), "{page}");
+    bench.provider.release();
+    first.await.unwrap().unwrap();
+    let outcome = bench.engine.complete_sign_in(&landed).await;
+    assert!(matches!(outcome, Err(Error::NotWaiting)));
+
+    // While another waits, the old one is still told from a stranger's.
+    bench.engine.authorize(id).await.unwrap();
+    let outcome = bench.engine.complete_sign_in(&landed).await;
+    assert!(matches!(outcome, Err(Error::NotWaiting)));
+    assert_eq!(bench.forms(), 1);
+}
+
+#[tokio::test]
+async fn consent_that_is_denied_ends_the_sign_in_with_a_sentence() {
+    let bench = Bench::start().await;
+    let id = bench.connection().await;
+    let authorize = bench.engine.authorize(id).await.unwrap();
+    let query: HashMap<_, _> = authorize.authorize_url.query_pairs().into_owned().collect();
+    let landed = landing(&query, &[("error", "access_denied")]);
+
+    let (status, _, page) = browse(&landed).await;
+
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(page.contains("access was not allowed"), "{page}");
+    is_closed(&landed).await;
+    assert_eq!(bench.why(id).await, "It has not been signed in yet.");
+
+    let authorize = bench.engine.authorize(id).await.unwrap();
+    let query: HashMap<_, _> = authorize.authorize_url.query_pairs().into_owned().collect();
+    let said = [("error", "invalid_scope"), ("error_description", "<b>no</b> such\u{1b}[31m")];
+    let (_, _, page) = browse(&landing(&query, &said)).await;
+    assert!(page.contains("&lt;b&gt;no&lt;/b&gt; such"), "{page}");
+    assert!(!page.contains('\u{1b}'));
+}
+
+#[tokio::test]
+async fn a_newer_sign_in_ends_the_older_one() {
+    let bench = Bench::start().await;
+    let id = bench.connection().await;
+    let older = bench.engine.authorize(id).await.unwrap();
+    let newer = bench.engine.authorize(id).await.unwrap();
+
+    let landed = bench.provider.consent(&older.authorize_url);
+    is_closed(&landed).await;
+    let outcome = bench.engine.complete_sign_in(&landed).await;
+    assert!(matches!(outcome, Err(Error::State)));
+
+    let landed = bench.provider.consent(&newer.authorize_url);
+    assert_eq!(browse(&landed).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_sign_in_waits_for_ten_minutes() {
+    let bench = Bench::start().await;
+    let id = bench.connection().await;
+    let authorize = bench.engine.authorize(id).await.unwrap();
+    let landed = bench.provider.consent(&authorize.authorize_url);
+    assert_eq!(authorize.expires_at, bench.clock.now() + SignedDuration::from_mins(10));
+
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(599)).await;
+    assert!(bench.engine.sign_in_waits());
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert!(!bench.engine.sign_in_waits());
+    tokio::time::resume();
+
+    is_closed(&landed).await;
+    let outcome = bench.engine.complete_sign_in(&landed).await;
+    assert!(matches!(outcome, Err(Error::NotWaiting)));
+}
+
+#[tokio::test]
+async fn a_code_that_is_refused_is_a_denial_whatever_the_status() {
+    let bench = Bench::start().await;
+    let id = bench.connection().await;
+    for (mood, denied) in [(Mood::RefusesIn200, true), (Mood::Status(503), false)] {
+        bench.provider.books().mood = mood;
+        let authorize = bench.engine.authorize(id).await.unwrap();
+        let landed = bench.provider.consent(&authorize.authorize_url);
+
+        let error = bench.engine.complete_sign_in(&landed).await.unwrap_err();
+
+        assert_eq!(matches!(error, Error::Denied(_)), denied, "{error}");
+        assert!(!bench.engine.sign_in_waits());
+    }
+    // A verifier that is not the challenge's.
+    bench.provider.books().mood = Mood::Fair;
+    let authorize = bench.engine.authorize(id).await.unwrap();
+    let landed = bench.provider.consent(&authorize.authorize_url);
+    for bound in bench.provider.books().codes.values_mut() {
+        bound.0 = "another".into();
+    }
+    let outcome = bench.engine.complete_sign_in(&landed).await;
+    assert!(matches!(outcome, Err(Error::Denied(_))));
+}
+
+#[tokio::test]
+async fn nobody_is_sent_to_a_consent_page_whose_answer_could_not_be_kept() {
+    let bench = Bench::start().await;
+    let id = bench.connection().await;
+    bench.switches.lock(true);
+
+    let outcome = bench.engine.authorize(id).await;
+    assert!(matches!(outcome, Err(Error::Vault(vault::Error::Locked))));
+    let outcome = bench.engine.create_connection(bench.request("lasting")).await;
+    assert!(matches!(outcome, Err(connection::Error::Vault(vault::Error::Locked))));
+    assert_eq!(bench.engine.connections().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_once_before_its_end_for_all_who_call() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    bench.clock.advance(2_000);
+    bench.call(id).await.unwrap();
+    assert_eq!(bench.forms(), 1, "a third of its life is left");
+
+    bench.clock.advance(1_000);
+    let calls = (0..8).map(|_| bench.call(id));
+    for outcome in futures::future::join_all(calls).await {
+        outcome.unwrap();
+    }
+
+    assert_eq!(bench.forms(), 2);
+    let form = bench.provider.books().forms[1].clone();
+    assert_eq!(form["refresh_token"], "canary-refresh-2");
+    let row = bench.row(id).await;
+    assert_eq!(row.rotating_since, None);
+    assert_eq!(row.token_expires_at, Some("2026-11-25T11:50:00Z".parse().unwrap()));
+    let secrets = bench.secrets(id).await;
+    assert_eq!(secrets.get("refresh_token"), Some(&Secret::new("canary-refresh-3".into())));
+    let old = row.secrets.unwrap() - 1;
+    let read = bench.engine.inner.vault.read(&id.to_string(), old).await;
+    assert!(matches!(read, Err(vault::Error::NotFound)));
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_renewed_once_and_the_calls_are_repeated() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    bench.provider.revoke_access();
+
+    let calls = (0..4).map(|_| bench.call(id));
+    for outcome in futures::future::join_all(calls).await {
+        outcome.unwrap();
+    }
+
+    assert_eq!(bench.forms(), 2);
+}
+
+#[tokio::test]
+async fn an_intent_is_written_before_a_token_is_spent() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    bench.clock.advance(3_500);
+    bench.provider.hold();
+    let engine = bench.engine.clone();
+    let caller = tokio::spawn(async move { engine.check_connection(id).await });
+    bench.provider.has_been_asked(2).await;
+    assert_eq!(bench.row(id).await.rotating_since, Some(bench.clock.now()));
+
+    // Whoever asked goes away; what was begun is finished.
+    caller.abort();
+    bench.provider.release();
+    bench.call(id).await.unwrap();
+
+    assert_eq!(bench.row(id).await.rotating_since, None);
+    assert_eq!(bench.forms(), 2);
+    let secrets = bench.secrets(id).await;
+    assert_eq!(secrets.get("refresh_token"), Some(&Secret::new("canary-refresh-3".into())));
+}
+
+#[tokio::test]
+async fn after_a_lost_answer_the_old_token_is_tried_once_and_may_still_be_good() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    bench.engine.inner.store.begin_rotation(id, bench.clock.now()).await.unwrap();
+    bench.forget(id).await;
+
+    bench.call(id).await.unwrap();
+
+    assert_eq!(bench.forms(), 2);
+    assert_eq!(bench.row(id).await.rotating_since, None);
+    bench.call(id).await.unwrap();
+    assert_eq!(bench.forms(), 2);
+}
+
+#[tokio::test]
+async fn after_a_lost_answer_a_refusal_says_exactly_that_and_is_not_tried_again() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    // As if we had died with the answer on its way.
+    bench.engine.inner.store.begin_rotation(id, bench.clock.now()).await.unwrap();
+    bench.provider.books().refresh = Some("one that never arrived".into());
+    bench.forget(id).await;
+
+    assert!(bench.call(id).await.is_err());
+
+    let why = bench.why(id).await;
+    assert!(why.starts_with("The answer to the last renewal of the sign-in was lost"), "{why}");
+    assert!(why.contains("spent (invalid_grant)"), "{why}");
+    assert!(bench.call(id).await.is_err());
+    assert_eq!(bench.forms(), 2);
+    assert_eq!(bench.row(id).await.rotating_since, None);
+
+    bench.sign_in(id).await;
+    assert_eq!(bench.row(id).await.connection.state, ConnectionState::Ready);
+    bench.call(id).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_on_its_way_is_told_from_an_ended_sign_in() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    bench.clock.advance(3_700);
+    bench.provider.books().mood = Mood::LosesAnswers;
+
+    assert!(bench.call(id).await.is_err());
+    assert_eq!(bench.row(id).await.connection.state, ConnectionState::Ready);
+    assert_eq!(bench.row(id).await.rotating_since, Some(bench.clock.now()));
+    bench.provider.books().mood = Mood::Fair;
+    assert!(bench.call(id).await.is_err());
+
+    assert!(bench.why(id).await.contains("was lost"));
+}
+
+#[tokio::test]
+async fn a_network_that_fails_is_no_reason_to_sign_in_again() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    bench.provider.books().mood = Mood::Status(500);
+
+    bench.clock.advance(3_300);
+    bench.call(id).await.unwrap();
+    bench.call(id).await.unwrap();
+    assert_eq!(bench.forms(), 2, "while the old token lives, it is not tried at every call");
+    bench.clock.advance(400);
+    assert!(bench.call(id).await.is_err());
+    assert_eq!(bench.row(id).await.connection.state, ConnectionState::Ready);
+
+    bench.provider.books().mood = Mood::Fair;
+    bench.call(id).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_provider_says_again_of_a_token_is_shown_to_nobody() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    bench.clock.advance(3_700);
+    bench.provider.books().mood = Mood::RefusesAloud;
+
+    let error = bench.call(id).await.unwrap_err();
+
+    let why = bench.why(id).await;
+    assert_eq!(error.to_string(), format!("the check did not succeed: {why}"));
+    assert!(why.contains("no such token [secret] (invalid_grant)"), "{why}");
+}
+
+#[tokio::test]
+async fn tokens_that_the_vault_does_not_take_wait_for_it() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    bench.clock.advance(3_500);
+    bench.provider.hold();
+    let engine = bench.engine.clone();
+    let caller = tokio::spawn(async move { engine.check_connection(id).await });
+    bench.provider.has_been_asked(2).await;
+    bench.switches.lock(true);
+    bench.provider.release();
+
+    caller.await.unwrap().unwrap();
+    bench.call(id).await.unwrap();
+    let row = bench.row(id).await;
+    assert_eq!(row.connection.state, ConnectionState::Ready);
+    assert!(row.rotating_since.is_some(), "should we die now, the answer is lost");
+
+    bench.switches.lock(false);
+    bench.call(id).await.unwrap();
+    assert_eq!(bench.forms(), 2);
+    assert_eq!(bench.row(id).await.rotating_since, None);
+    let secrets = bench.secrets(id).await;
+    assert_eq!(secrets.get("refresh_token"), Some(&Secret::new("canary-refresh-3".into())));
+}
+
+#[tokio::test]
+async fn a_sign_in_that_cannot_be_renewed_ends_when_it_is_refused() {
+    let bench = Bench::start().await;
+    let id = bench.engine.create_connection(bench.request("lasting")).await.unwrap().connection.id;
+    bench.sign_in(id).await;
+    let form = bench.provider.books().forms[0].clone();
+    assert_eq!(form["client_id"], "ours");
+    assert!(!form.contains_key("client_secret"));
+    assert_eq!(bench.secrets(id).await.get("refresh_token"), None);
+    bench.call(id).await.unwrap();
+
+    bench.provider.revoke_access();
+    assert!(bench.call(id).await.is_err());
+
+    assert!(bench.why(id).await.contains("cannot be renewed"));
+    assert_eq!(bench.forms(), 1);
+}
+
+#[tokio::test]
+async fn a_pasted_token_is_tried_at_once_and_can_be_entered_again() {
+    let bench = Bench::start().await;
+    let mut request = bench.request("pasted");
+    request.secrets.set("token", Secret::new("tok_bad".into()));
+    let id = bench.engine.create_connection(request).await.unwrap().connection.id;
+    assert!(bench.why(id).await.contains("does not accept the token"));
+
+    let mut secrets = Secrets::new();
+    secrets.set("token", Secret::new(" tok_good\n".into()));
+    let status = bench.engine.update_connection(id, None, None, secrets).await.unwrap();
+
+    assert_eq!(status.connection.connection.state, ConnectionState::Ready);
+    assert_eq!(status.connection.account.as_deref(), Some("Acme"));
+    let outcome = bench.engine.authorize(id).await;
+    assert!(matches!(outcome, Err(Error::NotNeeded)));
+}
+
+#[tokio::test]
+async fn secrets_that_are_gone_from_the_vault_are_asked_for_again() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    let generation = bench.row(id).await.secrets.unwrap();
+    bench.engine.inner.vault.remove(&id.to_string(), generation).await.unwrap();
+    bench.forget(id).await;
+
+    assert!(bench.call(id).await.is_err());
+
+    assert!(bench.why(id).await.contains("no longer in the vault"));
+}
+
+#[tokio::test]
+async fn fields_are_checked_before_anything_is_stored() {
+    let bench = Bench::start().await;
+    let problem = |change: fn(&mut ConnectionRequest)| {
+        let mut request = bench.request("pasted");
+        request.secrets.set("token", Secret::new("tok_good".into()));
+        change(&mut request);
+        let engine = &bench.engine;
+        async move { engine.create_connection(request).await.unwrap_err().to_string() }
+    };
+
+    let missing = problem(|it| it.settings.clear()).await;
+    let shape = problem(|it| _ = it.settings.insert("url".into(), "http://evil/".into())).await;
+    let unknown = problem(|it| _ = it.settings.insert("urk".into(), "x".into())).await;
+    let misplaced = problem(|it| _ = it.settings.insert("token".into(), "tok_x".into())).await;
+    let token = problem(|it| it.secrets.set("token", Secret::new("secret-shape".into()))).await;
+    let way = problem(|it| it.way = Some("other".into())).await;
+    let connector = problem(|it| it.connector = "any".into()).await;
+
+    assert_eq!(missing, "`url` is missing");
+    assert!(shape.starts_with("`url` does not match"), "{shape}");
+    assert_eq!(unknown, "`urk` is not one of `url`");
+    assert_eq!(misplaced, "`token` is a secret, and belongs among the secrets");
+    assert_eq!(token, "`token` does not look like `tok_abc`");
+    assert_eq!(way, "`way` is not one of `rotating`, `lasting`, `pasted`");
+    assert_eq!(connector, "`any` is not a connector that can be connected");
+    assert!(bench.engine.connections().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn settings_that_lead_to_another_host_ask_for_the_secrets_again() {
+    let bench = Bench::start().await;
+    write_connector(
+        &bench.folder.path().join("data"),
+        &CONNECTOR.replace("127[.]0[.]0[.]1:", "127[.]0[.]0[.][0-9]:"),
+    );
+    tokio::task::spawn_blocking({
+        let connectors = bench.engine.connectors().clone();
+        move || while !connectors.refresh() {}
+    })
+    .await
+    .unwrap();
+    let id = bench.signed_in().await;
+    let port = Url::parse(&bench.provider.url).unwrap().port().unwrap();
+    let settings = |host: &str| Some([("url".to_owned(), format!("http://{host}:{port}"))].into());
+    let update = |settings| bench.engine.update_connection(id, None, settings, Secrets::new());
+
+    let same = update(settings("127.0.0.1")).await.unwrap();
+    assert_eq!(same.connection.connection.state, ConnectionState::Ready);
+    update(settings("127.0.0.2")).await.unwrap();
+
+    assert_eq!(bench.why(id).await, "Its settings lead to another host. Sign in there.");
+    let before = bench.provider.books().asked_me.len();
+    assert!(bench.call(id).await.is_err());
+    assert_eq!(bench.provider.books().asked_me.len(), before);
+}
+
+#[tokio::test]
+async fn a_connection_is_switched_off_and_on_and_deleted_with_its_secrets() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    bench.engine.authorize(id).await.unwrap();
+
+    let off = bench.engine.switch_connection(id, false).await.unwrap();
+    assert_eq!(off.connection.connection.state, ConnectionState::Off);
+    assert!(!off.signing_in);
+    let on = bench.engine.switch_connection(id, true).await.unwrap();
+    assert_eq!(on.connection.connection.state, ConnectionState::Ready);
+
+    let generation = bench.row(id).await.secrets.unwrap();
+    bench.switches.lock(true);
+    let outcome = bench.engine.delete_connection(id).await;
+    assert!(matches!(outcome, Err(connection::Error::Vault(vault::Error::Locked))));
+    bench.switches.lock(false);
+    bench.engine.delete_connection(id).await.unwrap();
+
+    assert!(bench.engine.connections().await.unwrap().is_empty());
+    let read = bench.engine.inner.vault.read(&id.to_string(), generation).await;
+    assert!(matches!(read, Err(vault::Error::NotFound)));
+}
+
+#[tokio::test]
+async fn a_connection_whose_connector_cannot_be_read_is_broken_until_it_can() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    let data = bench.folder.path().join("data");
+    let refreshed = || {
+        let connectors = bench.engine.connectors().clone();
+        tokio::task::spawn_blocking(move || while !connectors.refresh() {})
+    };
+
+    write_connector(&data, "format: 1\nid: test\nname: 5 [");
+    refreshed().await.unwrap();
+    match bench.row(id).await.connection.state {
+        ConnectionState::Broken { why } => assert!(why.contains("connector.yaml"), "{why}"),
+        state => panic!("{state:?}"),
+    }
+    assert!(bench.call(id).await.is_err());
+
+    write_connector(&data, CONNECTOR);
+    refreshed().await.unwrap();
+    assert_eq!(bench.row(id).await.connection.state, ConnectionState::Ready);
+    bench.call(id).await.unwrap();
+}
+
+#[tokio::test]
+async fn no_secret_is_in_any_file_but_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, key) = (folder.path().join("data"), folder.path().join("config/vault.key"));
+    std::fs::create_dir(&data).unwrap();
+    crate::vault::make_key_file(&key).unwrap();
+    let vault = Vault::sealed_file(&data.join("vault.sealed"), &key, "installation").unwrap();
+    let bench = Bench::start_with(vault, Switches::default(), folder).await;
+
+    let id = bench.signed_in().await;
+    bench.clock.advance(3_700);
+    bench.call(id).await.unwrap();
+    bench.provider.books().mood = Mood::RefusesAloud;
+    bench.clock.advance(3_700);
+    bench.call(id).await.unwrap_err();
+    let authorize = bench.engine.authorize(id).await.unwrap();
+    let state = authorize.authorize_url.query_pairs().find(|(name, _)| name == "state").unwrap();
+    bench.engine.stop().await;
+
+    let mut files = 0;
+    let mut folders = vec![data.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            files += 1;
+            let content = std::fs::read(&path).unwrap();
+            for secret in ["canary-", &state.1] {
+                let found = content.windows(secret.len()).any(|window| window == secret.as_bytes());
+                assert!(!found, "{secret} in {}", path.display());
+            }
+        }
+    }
+    assert!(files >= 4, "the database, the connector, the sealed file and the lock");
+    assert!(data.join("vault.sealed").exists());
+}

@@ -111,8 +111,7 @@ fn run(shared: &Shared, db: &Connection) {
         state.wanted = false;
         state.at_work = true;
         drop(state);
-        let outcome =
-            db.wal_checkpoint_v2(Some(MAIN_DB), rusqlite::wal::CheckpointMode::PASSIVE);
+        let outcome = db.wal_checkpoint_v2(Some(MAIN_DB), rusqlite::wal::CheckpointMode::PASSIVE);
         if let Err(error) = outcome {
             // A full disk, most likely. The WAL holds all of it, and the next pass tries again.
             tracing::warn!(%error, "the database's log could not be taken in");

@@ -189,7 +189,11 @@ pub(super) fn ids(db: &Connection, filter: &EventFilter, span: Span) -> Result<V
 }
 
 /// Narrows a span to the ids that were received in the filter's time; none where nothing was.
-pub(super) fn within_time(db: &Connection, filter: &EventFilter, span: Span) -> Result<Option<Span>> {
+pub(super) fn within_time(
+    db: &Connection,
+    filter: &EventFilter,
+    span: Span,
+) -> Result<Option<Span>> {
     if filter.since.is_none() && filter.until.is_none() {
         return Ok(Some(span));
     }

@@ -182,10 +182,8 @@ impl Store {
             checkpoint::start(Arc::clone(&checkpoints), dir)?,
             index::start(Arc::clone(&index), dir)?,
         ];
-        let followers = writer::Followers {
-            index: Arc::clone(&index),
-            checkpoints: Arc::clone(&checkpoints),
-        };
+        let followers =
+            writer::Followers { index: Arc::clone(&index), checkpoints: Arc::clone(&checkpoints) };
         let thread = start_writer(Arc::clone(&writer), followers, db, dir)?;
         let threads = Mutex::new(Threads { writer: Some(thread), others });
         let inner = Inner { dir: dir.into(), writer, index, checkpoints, readers, threads };

@@ -109,8 +109,7 @@ fn scan(reader: &Reader, filter: &EventFilter, query: &Query, span: Span) -> Res
         Document::FROM,
         span.direction.sql()
     ))?;
-    let mut rows =
-        statement.query(named_params! { ":above": span.above, ":below": span.below })?;
+    let mut rows = statement.query(named_params! { ":above": span.above, ":below": span.below })?;
     let mut found = Vec::new();
     while found.len() < span.take {
         let Some(row) = rows.next()? else { break };

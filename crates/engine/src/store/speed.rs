@@ -66,15 +66,15 @@ fn bare(dir: &Path, mut rows: mpsc::Receiver<Bare>, dedupe: bool) {
     let mut insert = db
         .prepare("insert into events (inbox, received_at, body) values (1, ?1, ?2) returning id")
         .unwrap();
-    let mut note =
-        db.prepare("insert or ignore into arrivals (inbox, key, event) values (1, ?1, ?2)").unwrap();
+    let mut note = db
+        .prepare("insert or ignore into arrivals (inbox, key, event) values (1, ?1, ?2)")
+        .unwrap();
     let mut group = Vec::new();
     while let Some(first) = rows.blocking_recv() {
         db.execute_batch("begin immediate").unwrap();
         let mut next = Some(first);
         while let Some((n, body, reply)) = next {
-            let id: i64 =
-                insert.query_row((n, body.as_bytes()), |row| row.get(0)).unwrap();
+            let id: i64 = insert.query_row((n, body.as_bytes()), |row| row.get(0)).unwrap();
             if dedupe {
                 note.execute((key(n).as_slice(), id)).unwrap();
             }
@@ -181,10 +181,10 @@ async fn with_a_million_events() {
     let filters = [
         ("all", EventFilter::default()),
         ("inbox", EventFilter { inbox: Some(inbox), ..EventFilter::default() }),
-        ("type", EventFilter {
-            event_type: Some("order.created".into()),
-            ..EventFilter::default()
-        }),
+        (
+            "type",
+            EventFilter { event_type: Some("order.created".into()), ..EventFilter::default() },
+        ),
         ("since", EventFilter { since: Some(at(0)), ..EventFilter::default() }),
         ("word", EventFilter { text: Some("10500007".into()), ..EventFilter::default() }),
         ("common word", EventFilter { text: Some("lorem".into()), ..EventFilter::default() }),

@@ -119,7 +119,9 @@ fn fold(word: &str) -> Cow<'_, str> {
     } else if word.is_ascii() {
         Cow::Owned(word.to_ascii_lowercase())
     } else {
-        Cow::Owned(word.nfd().filter(|&c| !is_combining_mark(c)).flat_map(char::to_lowercase).collect())
+        Cow::Owned(
+            word.nfd().filter(|&c| !is_combining_mark(c)).flat_map(char::to_lowercase).collect(),
+        )
     }
 }
 
