@@ -506,7 +506,7 @@ mod tests {
         assert_eq!(join(&parts[1..]), None);
         assert_eq!(join(&[parts[0].clone(), others[1].clone(), parts[2].clone()]), None);
         assert_eq!(join(&[parts[0].clone(), parts[2].clone(), parts[1].clone()]), None);
-        let mut damaged = parts.clone();
+        let mut damaged = parts;
         damaged[2].pop();
         assert_eq!(join(&damaged), None);
     }

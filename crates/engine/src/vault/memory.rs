@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::secret::Secrets;
 
 use super::Error;
 
 /// Secrets by owner and generation.
+type All = BTreeMap<(String, u32), Secrets>;
+
+/// The vault itself.
 #[derive(Default)]
 pub(super) struct Memory {
-    secrets: Mutex<BTreeMap<(String, u32), Secrets>>,
+    secrets: Mutex<All>,
     switches: Switches,
 }
 
@@ -39,7 +42,7 @@ impl Memory {
         Self { secrets: Mutex::default(), switches }
     }
 
-    fn open(&self) -> Result<std::sync::MutexGuard<'_, BTreeMap<(String, u32), Secrets>>, Error> {
+    fn open(&self) -> Result<MutexGuard<'_, All>, Error> {
         if self.switches.locked.load(Ordering::SeqCst) {
             return Err(Error::Locked);
         }
