@@ -2,11 +2,13 @@
 //!
 //! Each round starts the release binary on the same data, sends signed webhooks over several
 //! connections, notes each id whose 2xx came back, and kills the process once at least 100 have.
-//! Afterwards every noted id must be in the log exactly once, and no id twice.
+//! The next round begins as real senders do: every message whose answer never came is sent again,
+//! and so are some that had one. Afterwards every acknowledged id must be in the log exactly once,
+//! and no id twice.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -37,38 +39,52 @@ fn next(state: &mut u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
+/// What has become of the messages, as their senders know it.
+#[derive(Default)]
+struct Sent {
+    acknowledged: HashSet<String>,
+    /// Sent, and the process was gone before it answered.
+    unsure: Vec<String>,
+}
+
+type Shared = Arc<Mutex<Sent>>;
+
+/// How many acknowledged messages are sent once more after each restart.
+const AGAIN: usize = 20;
+
+fn locked(sent: &Shared) -> MutexGuard<'_, Sent> {
+    sent.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Kills, counts, and says what was found. Anything lost or doubled is an error.
 #[tokio::main]
 pub(crate) async fn run(args: &Args) -> Result<()> {
     let binary = product::build()?;
     let dir = tempfile::tempdir_in(binary.parent().context("the binary has no folder")?)?;
-    let secret = "whsec_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-    let acknowledged = Arc::new(Mutex::new(HashSet::new()));
-    let mut random = args.seed;
+    let secret = product::signing_secret();
+    let sent = Shared::default();
+    let (mut random, mut repeats) = (args.seed, 0);
     let mut path: Option<String> = None;
 
     for kill in 1..=args.kills {
         let product = Product::start(&binary, dir.path()).await?;
         let inbox = match &path {
-            None => product.inbox(secret).await?,
+            None => product.inbox(&secret).await?,
             Some(path) => reopened(&product, path).await?,
         };
         path = Some(inbox.path.clone());
-        let before = acknowledged.lock().map_or(0, |ids| ids.len());
+        repeats += repeat(&inbox, &secret, &sent).await?;
+        let before = locked(&sent).acknowledged.len();
         let wanted = before + 100 + usize::try_from(next(&mut random) % 900)?;
         let pause = Duration::from_micros(next(&mut random) % 5_000);
 
         let senders: Vec<_> = (0..args.connections)
             .map(|sender| {
-                tokio::spawn(send(
-                    inbox.clone(),
-                    secret,
-                    format!("{kill}_{sender}"),
-                    acknowledged.clone(),
-                ))
+                let name = format!("{kill}_{sender}");
+                tokio::spawn(send(inbox.clone(), secret.clone(), name, sent.clone()))
             })
             .collect();
-        while acknowledged.lock().map_or(0, |ids| ids.len()) < wanted {
+        while locked(&sent).acknowledged.len() < wanted {
             ensure!(
                 senders.iter().any(|sender| !sender.is_finished()),
                 "every sender failed before the kill"
@@ -78,25 +94,64 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
         tokio::time::sleep(pause).await;
         product.kill()?;
         for sender in senders {
-            sender.await?;
+            sender.await??;
         }
-        let now = acknowledged.lock().map_or(0, |ids| ids.len());
-        println!("kill {kill:>3}: {:>5} acknowledged, {now} in all", now - before);
+        let sent = locked(&sent);
+        println!(
+            "kill {kill:>3}: {:>5} acknowledged, {:>3} unsure",
+            sent.acknowledged.len() - before,
+            sent.unsure.len()
+        );
     }
 
     let product = Product::start(&binary, dir.path()).await?;
+    let inbox = reopened(&product, path.as_deref().unwrap_or_default()).await?;
+    repeats += repeat(&inbox, &secret, &sent).await?;
     let stored = stored(&product).await?;
-    let acknowledged = acknowledged.lock().map_or_else(|_| HashSet::new(), |ids| ids.clone());
+    let acknowledged = &locked(&sent).acknowledged;
     let lost = acknowledged.iter().filter(|id| !stored.contains_key(*id)).count();
     let doubled = stored.values().filter(|&&times| times > 1).count();
     println!(
-        "\n{} kills: {} acknowledged, {} stored, {lost} lost, {doubled} stored twice",
+        "\n{} kills: {} acknowledged, {repeats} sent again, {} stored, {lost} lost, {doubled} \
+         stored twice",
         args.kills,
         acknowledged.len(),
         stored.len()
     );
     ensure!(lost == 0 && doubled == 0, "events were lost or doubled");
     Ok(())
+}
+
+/// Sends again what had no answer, and some of what had one. Says how many.
+async fn repeat(inbox: &Inbox, secret: &str, sent: &Shared) -> Result<usize> {
+    let mut again = std::mem::take(&mut locked(sent).unsure);
+    again.extend(locked(sent).acknowledged.iter().take(AGAIN).cloned());
+    let (client, signer) = (reqwest::Client::new(), Webhook::new(secret)?);
+    for id in &again {
+        let answer = message(&client, inbox, &signer, id)?.send().await?;
+        ensure!(answer.status().is_success(), "a repeat was answered {}", answer.status());
+        locked(sent).acknowledged.insert(id.clone());
+    }
+    Ok(again.len())
+}
+
+/// The message of this id, which is the same each time but for when it is signed.
+fn message(
+    client: &reqwest::Client,
+    inbox: &Inbox,
+    signer: &Webhook,
+    id: &str,
+) -> Result<reqwest::RequestBuilder> {
+    let body = format!(r#"{{"type":"crash.test","data":{{"id":"{id}"}}}}"#);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let now = i64::try_from(now)?;
+    Ok(client
+        .post(format!("http://{}{}", inbox.address, inbox.path))
+        .header("content-type", "application/json")
+        .header("webhook-id", id)
+        .header("webhook-timestamp", now)
+        .header("webhook-signature", signer.sign(id, now, body.as_bytes())?)
+        .body(body))
 }
 
 /// The same inbox after a restart: its path stays, its port does not.
@@ -112,38 +167,24 @@ async fn reopened(product: &Product, path: &str) -> Result<Inbox> {
         .context("the inbox is gone")
 }
 
-/// Sends until the process is gone, each message until it is acknowledged or the process is gone.
-async fn send(
-    inbox: Inbox,
-    secret: &'static str,
-    sender: String,
-    acknowledged: Arc<Mutex<HashSet<String>>>,
-) {
-    let Ok(signer) = Webhook::new(secret) else { return };
-    let client = reqwest::Client::new();
-    let url = format!("http://{}{}", inbox.address, inbox.path);
+/// Sends one message after the other until the process is gone.
+async fn send(inbox: Inbox, secret: String, sender: String, sent: Shared) -> Result<()> {
+    let (client, signer) = (reqwest::Client::new(), Webhook::new(&secret)?);
     for number in 0u32.. {
         let id = format!("msg_{sender}_{number}");
-        let body = format!(r#"{{"type":"crash.test","data":{{"id":"{id}"}}}}"#);
-        let now = jiff::Timestamp::now().as_second();
-        let Ok(signature) = signer.sign(&id, now, body.as_bytes()) else { return };
-        let request = client
-            .post(&url)
-            .header("webhook-id", &id)
-            .header("webhook-timestamp", now)
-            .header("webhook-signature", signature)
-            .body(body);
-        match request.send().await {
+        match message(&client, &inbox, &signer, &id)?.send().await {
             Ok(answer) if answer.status().is_success() => {
-                if let Ok(mut ids) = acknowledged.lock() {
-                    ids.insert(id);
-                }
+                locked(&sent).acknowledged.insert(id);
             }
             // Overload is an honest answer: the message was not acknowledged.
             Ok(_) => {}
-            Err(_) => return,
+            Err(_) => {
+                locked(&sent).unsure.push(id);
+                break;
+            }
         }
     }
+    Ok(())
 }
 
 /// Each external id in the log, and how many events carry it.

@@ -30,7 +30,22 @@ pub enum Registration {
         why: String,
         /// When.
         at: Timestamp,
+        /// What it knows all the same: entries that were made before it refused.
+        #[serde(default)]
+        external_id: Option<String>,
     },
+}
+
+impl Registration {
+    /// The sender's ids for what it knows of this inbox, joined with commas.
+    pub fn external_id(&self) -> Option<&str> {
+        match self {
+            Self::ByHand | Self::Waiting => None,
+            Self::Registered { external_id, .. } | Self::Failed { external_id, .. } => {
+                external_id.as_deref()
+            }
+        }
+    }
 }
 
 /// An inbox that is not stored yet.

@@ -12,14 +12,6 @@ use super::load::{Figures, Load};
 use super::product::{self, Inbox, Product};
 use super::{fsync, spike};
 
-/// The secret that load, spike and product share: made for this run, worth nothing after it.
-fn secret() -> String {
-    use base64::Engine as _;
-    let bytes: [u8; 32] =
-        std::array::from_fn(|place| u8::try_from(place).unwrap_or_default() ^ 0x5a);
-    format!("whsec_{}", base64::engine::general_purpose::STANDARD.encode(bytes))
-}
-
 /// What is measured.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Args {
@@ -93,7 +85,7 @@ async fn measure(
     let load = |inbox: Inbox| Load {
         address: inbox.address,
         path: inbox.path,
-        secret: secret(),
+        secret: product::signing_secret(),
         connections,
         body_bytes: args.body,
         duration: Duration::from_secs(args.seconds),
@@ -101,7 +93,7 @@ async fn measure(
     };
     if server == "patchbay" {
         let product = Product::start(binary, dir).await?;
-        return load(product.inbox(&secret()).await?).run().await;
+        return load(product.inbox(&product::signing_secret()).await?).run().await;
     }
     let child = BesideServer::start(server, dir).await?;
     load(Inbox { address: child.address, path: "/in/spike".into() }).run().await
@@ -144,7 +136,7 @@ impl Drop for BesideServer {
 pub(crate) async fn beside(which: Beside, dir: &Path) -> Result<()> {
     let router = match which {
         Beside::Empty => spike::empty(),
-        Beside::Spike => spike::spike(dir, &secret())?,
+        Beside::Spike => spike::spike(dir, &product::signing_secret())?,
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let part = dir.join("address.part");

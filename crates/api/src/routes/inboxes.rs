@@ -78,7 +78,7 @@ impl From<Known> for Registration {
             Known::Registered { url, at, .. } => {
                 (RegistrationState::Registered, None, Some(at), Some(url))
             }
-            Known::Failed { why, at } => (RegistrationState::Failed, Some(why), Some(at), None),
+            Known::Failed { why, at, .. } => (RegistrationState::Failed, Some(why), Some(at), None),
         };
         Self { state, why, at: at.map(Time::from), url }
     }

@@ -185,7 +185,7 @@ impl Engine {
         let inbox = self.inner.store.create_inbox(inbox, self.inner.clock.now()).await?;
         let id = inbox.id;
         if !request.secrets.is_empty()
-            && let Err(error) = self.keep_inbox_secrets(&inbox, &request.secrets).await
+            && let Err(error) = self.keep_inbox_secrets(id, &request.secrets).await
         {
             // Without its secret it would refuse everything: better none than half of one.
             self.inner.store.delete_inbox(id).await?;
@@ -211,7 +211,7 @@ impl Engine {
             self.inner.store.rename_inbox(id, name).await?;
         }
         if !secrets.is_empty() {
-            self.keep_inbox_secrets(&inbox, &secrets).await?;
+            self.keep_inbox_secrets(id, &secrets).await?;
         }
         self.reopen_inbox(id).await?;
         self.inbox(id).await
@@ -243,13 +243,16 @@ impl Engine {
     }
 
     /// Writes the secrets that are given beside those it has, as a new generation, and removes
-    /// the old one once the inbox points to the new.
+    /// the old one once the inbox points to the new. One at a time: the user and the registration
+    /// may both have something to change.
     pub(crate) async fn keep_inbox_secrets(
         &self,
-        inbox: &Inbox,
+        id: InboxId,
         given: &Secrets,
     ) -> Result<(), Error> {
-        let owner = inbox.id.to_string();
+        let _one_at_a_time = self.inner.inboxes.changing.lock().await;
+        let inbox = self.inner.store.inbox(id).await?;
+        let owner = id.to_string();
         let mut secrets = match inbox.secrets {
             Some(generation) => self.inner.vault.read(&owner, generation).await?,
             None => Secrets::new(),
@@ -263,8 +266,10 @@ impl Engine {
         let generation = inbox.secrets.map_or(1, |generation| generation + 1);
         self.inner.vault.write(&owner, generation, &secrets).await?;
         self.inner.store.set_inbox_secrets(inbox.id, generation).await?;
-        if let Some(old) = inbox.secrets {
-            self.inner.vault.remove(&owner, old).await?;
+        if let Some(old) = inbox.secrets
+            && let Err(error) = self.inner.vault.remove(&owner, old).await
+        {
+            tracing::warn!(inbox.id = %id, %error, "an old generation of secrets stays");
         }
         Ok(())
     }

@@ -46,6 +46,8 @@ impl OpenInbox {
 pub(crate) struct Inboxes {
     by_key: RwLock<HashMap<String, Arc<OpenInbox>>>,
     ingress_url: RwLock<Option<Url>>,
+    /// Held while the secrets of an inbox change.
+    pub(crate) changing: tokio::sync::Mutex<()>,
 }
 
 impl Inboxes {

@@ -38,16 +38,21 @@ pub(crate) fn keep(engine: Engine) {
 
 /// Takes an address back from its sender, as far as that can be done now: an inbox that is deleted
 /// must not wait for it.
-pub(super) async fn withdraw(engine: &Engine, inbox: &Inbox) {
+pub(crate) async fn withdraw(engine: &Engine, inbox: &Inbox) {
     let Some((connection, connector)) = engine.sender_of(inbox).await else { return };
-    let (Some(register), Registration::Registered { external_id: Some(id), .. }) =
-        (&connector.register, &inbox.inbox.registration)
+    let (Some(register), Some(ids)) = (&connector.register, inbox.inbox.registration.external_id())
     else {
         return;
     };
-    if let Err(error) = engine.remove_entry(&connection, &connector, register, id).await {
+    if let Err(error) = engine.remove_entries(&connection, &connector, register, ids).await {
         tracing::warn!(inbox.id = %inbox.id, %error, "the sender still knows a deleted inbox");
     }
+}
+
+/// What a sender knows of an inbox, by its own list.
+struct Entry {
+    id: String,
+    url: String,
 }
 
 impl Engine {
@@ -59,13 +64,6 @@ impl Engine {
         for inbox in inboxes {
             if let Err(error) = self.register(&inbox, trusting).await {
                 tracing::warn!(inbox.id = %inbox.id, %error, "an inbox could not be registered");
-                let why = domain::text::clean(&error.to_string(), 300);
-                let failed = Registration::Failed { why, at: self.now() };
-                let noted = self.inner.store.set_inbox_registration(inbox.id, failed).await;
-                if noted.is_ok() {
-                    // The list is told; there is nothing else to do about a failed note.
-                    let _ = self.reopen_inbox(inbox.id).await;
-                }
             }
         }
     }
@@ -78,21 +76,73 @@ impl Engine {
             return Ok(());
         }
         let Some(url) = self.address_for(inbox) else { return Ok(()) };
-        if let Registration::Registered { url: told, external_id, .. } = &inbox.inbox.registration {
-            let known = *told == url
-                && (trusting
-                    || self
-                        .has_entry(&connection, &connector, register, external_id, &url)
-                        .await?);
-            if known {
-                return Ok(());
-            }
-            if let Some(id) = external_id {
-                // It is about to be replaced; one that is gone already is as good as removed.
-                let _ = self.remove_entry(&connection, &connector, register, id).await;
+        let known = &inbox.inbox.registration;
+        let told = matches!(known, Registration::Registered { url: told, .. } if *told == url);
+        if told && trusting {
+            return Ok(());
+        }
+
+        let mut stale = known.external_id().map(str::to_owned);
+        match self.entries(inbox, &connection, &connector, register).await {
+            // Not being able to ask is no news: what was registered is still registered.
+            Err(_) if told => return Ok(()),
+            Err(error) => return self.note_failure(inbox, &error, stale).await,
+            Ok(None) if told => return Ok(()),
+            Ok(None) => {}
+            Ok(Some(entries)) => {
+                let as_known = told
+                    && entries.iter().all(|entry| entry.url == url)
+                    && known.external_id().is_some_and(|ids| {
+                        ids.split(',').eq(entries.iter().map(|entry| entry.id.as_str()))
+                    });
+                if as_known {
+                    return Ok(());
+                }
+                // Everything that leads to this inbox is ours, also what a crash kept us from
+                // writing down.
+                let ids: Vec<_> = entries.into_iter().map(|entry| entry.id).collect();
+                stale = (!ids.is_empty()).then(|| ids.join(","));
             }
         }
-        self.make_entry(inbox, &connection, &connector, register, url).await
+        if let Some(ids) = &stale
+            && let Err(error) = self.remove_entries(&connection, &connector, register, ids).await
+        {
+            return self.note_failure(inbox, &error, stale).await;
+        }
+        let mut made = Vec::new();
+        match self.make_entries(inbox, &connection, &connector, register, &url, &mut made).await {
+            Ok(()) => self.note_registered(inbox, url, made).await,
+            Err(error) => {
+                let made = (!made.is_empty()).then(|| made.join(","));
+                self.note_failure(inbox, &error, made).await
+            }
+        }
+    }
+
+    async fn note_registered(
+        &self,
+        inbox: &Inbox,
+        url: String,
+        ids: Vec<String>,
+    ) -> Result<(), Error> {
+        let external_id = (!ids.is_empty()).then(|| ids.join(","));
+        let registered = Registration::Registered { external_id, url, at: self.now() };
+        self.inner.store.set_inbox_registration(inbox.id, registered).await?;
+        tracing::info!(inbox.id = %inbox.id, "the sender knows the inbox's address");
+        self.reopen_inbox(inbox.id).await
+    }
+
+    async fn note_failure(
+        &self,
+        inbox: &Inbox,
+        error: &Error,
+        external_id: Option<String>,
+    ) -> Result<(), Error> {
+        tracing::warn!(inbox.id = %inbox.id, %error, "the sender was not told of an inbox");
+        let why = domain::text::clean(&error.to_string(), 300);
+        let failed = Registration::Failed { why, at: self.now(), external_id };
+        self.inner.store.set_inbox_registration(inbox.id, failed).await?;
+        self.reopen_inbox(inbox.id).await
     }
 
     /// The connection and the connector whose API can be told of this inbox.
@@ -102,21 +152,25 @@ impl Engine {
         Some((connection, connector))
     }
 
-    /// The address to tell: the sandbox is on this machine, everybody else needs a public one.
+    /// The address to tell: the sandbox is on this machine, everybody else needs a public one that
+    /// is proved to lead here.
     fn address_for(&self, inbox: &Inbox) -> Option<String> {
         if inbox.inbox.sandbox {
             return Some(self.inner.inboxes.local_url(&inbox.inbox.key));
         }
-        Some(format!("{}/in/{}", self.public_address()?, inbox.inbox.key))
+        Some(format!("{}/in/{}", self.proved_address()?, inbox.inbox.key))
     }
 
-    async fn make_entry(
+    /// Tells the sender of `url`. The ids of what was made are in `made`, also where it failed
+    /// half-way.
+    async fn make_entries(
         &self,
         inbox: &Inbox,
         connection: &Connection,
         connector: &Connector,
         register: &Register,
-        url: String,
+        url: &str,
+        made: &mut Vec<String>,
     ) -> Result<(), Error> {
         let RegisterBy::Rest(rest) = &register.by;
         let topics = connector.webhooks.as_ref().map_or(&[][..], |webhooks| &webhooks.topics);
@@ -127,73 +181,66 @@ impl Engine {
             let ours = new_secret();
             extra["secret"] = Value::String(ours.clone());
             secrets.set(domain::connector::SIGNING_SECRET, Secret::new(ours));
+            // Kept before it is told, so that what is signed with it can be verified at once.
+            self.keep_inbox_secrets(inbox.id, &secrets).await?;
+            self.reopen_inbox(inbox.id).await?;
         }
 
         let each: Vec<Value> = match register.each {
             Each::Inbox => vec![extra],
-            Each::Topic => topics
-                .iter()
-                .map(|topic| {
-                    let mut extra = extra.clone();
-                    extra["topic"] = Value::String(topic.clone());
-                    extra
-                })
-                .collect(),
+            Each::Topic => topics.iter().map(|topic| with_topic(&extra, topic)).collect(),
         };
-        let mut ids = Vec::new();
         for extra in each {
             let answer = self.tell(connection, connector, &rest.create, &extra).await?;
-            ids.extend(rest.id.text_of(&answer, self.now()));
+            made.extend(rest.id.text_of(&answer, self.now()));
             if let HookSecret::Answer(at) = &register.secret {
                 let secret = at.text_of(&answer, self.now()).ok_or_else(no_secret)?;
                 secrets.set(domain::connector::SIGNING_SECRET, Secret::new(secret));
+                self.keep_inbox_secrets(inbox.id, &secrets).await?;
             }
         }
-        if !secrets.is_empty() {
-            self.keep_inbox_secrets(inbox, &secrets).await?;
-        }
-        let external_id = (!ids.is_empty()).then(|| ids.join(","));
-        let registered = Registration::Registered { external_id, url, at: self.now() };
-        self.inner.store.set_inbox_registration(inbox.id, registered).await?;
-        tracing::info!(inbox.id = %inbox.id, "the sender knows the inbox's address");
-        self.reopen_inbox(inbox.id).await
+        Ok(())
     }
 
-    /// Whether the sender still has our entry, as far as it can be asked.
-    async fn has_entry(
+    /// What the sender knows of this inbox, under this or an earlier address of it; none where it
+    /// cannot be asked.
+    async fn entries(
         &self,
+        inbox: &Inbox,
         connection: &Connection,
         connector: &Connector,
         register: &Register,
-        external_id: &Option<String>,
-        url: &str,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<Vec<Entry>>, Error> {
         let RegisterBy::Rest(rest) = &register.by;
         let Rest { list: Some(list), items: Some(items), url: Some(at), id, .. } = &**rest else {
-            return Ok(true);
+            return Ok(None);
         };
         let answer = self.tell(connection, connector, list, &json!({})).await?;
         let now = self.now();
         let listed = items.all(&answer, now).map_err(|error| not_expected(connection, &error))?;
-        Ok(listed.iter().flat_map(flattened).any(|item| {
-            at.text_of(&item, now).as_deref() == Some(url)
-                && external_id.as_ref().is_none_or(|known| {
-                    id.text_of(&item, now).is_some_and(|id| known.split(',').any(|one| one == id))
-                })
-        }))
+        let path = format!("/in/{}", inbox.inbox.key);
+        let entry = |item: Json| {
+            let entry = Entry { id: id.text_of(&item, now)?, url: at.text_of(&item, now)? };
+            entry.url.ends_with(&path).then_some(entry)
+        };
+        Ok(Some(listed.iter().flat_map(flattened).filter_map(entry).collect()))
     }
 
-    async fn remove_entry(
+    async fn remove_entries(
         &self,
         connection: &Connection,
         connector: &Connector,
         register: &Register,
-        external_id: &str,
+        ids: &str,
     ) -> Result<(), Error> {
         let RegisterBy::Rest(rest) = &register.by;
         let Some(remove) = &rest.remove else { return Ok(()) };
-        for id in external_id.split(',') {
-            self.tell(connection, connector, remove, &json!({ "id": id })).await?;
+        for id in ids.split(',') {
+            match self.tell(connection, connector, remove, &json!({ "id": id })).await {
+                // What is gone already is as good as removed.
+                Ok(_) | Err(Error::Sender(outgoing::Error::Status { status: 404 | 410, .. })) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -214,6 +261,12 @@ impl Engine {
         let answer = self.call(connection, &request).await?;
         Ok(Json::parse(&answer.body).unwrap_or_default())
     }
+}
+
+fn with_topic(extra: &Value, topic: &str) -> Value {
+    let mut extra = extra.clone();
+    extra["topic"] = Value::String(topic.into());
+    extra
 }
 
 /// A list yields its items; anything else is an item.

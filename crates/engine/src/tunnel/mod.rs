@@ -264,6 +264,8 @@ fn note(engine: &Engine) {
 
 /// A public address came or went, which inboxes show as theirs.
 fn note_address(engine: &Engine) {
+    // Senders that can be told by API are told of the new one.
+    engine.inner.registration.notify_one();
     note(engine);
     note_noun(engine, Noun::Inboxes);
 }
@@ -368,6 +370,15 @@ impl Engine {
         let now = self.inner.clock.now();
         let running = self.inner.tunnels.all().into_iter().filter_map(|slot| slot.up());
         running.max_by_key(|up| (up.proved(now).is_some(), up.order)).map(|up| up.address)
+    }
+
+    /// As [`Engine::public_address`], of a tunnel whose proof is young: the only one that a sender
+    /// is told by us.
+    pub(crate) fn proved_address(&self) -> Option<String> {
+        let now = self.inner.clock.now();
+        let running = self.inner.tunnels.all().into_iter().filter_map(|slot| slot.up());
+        let proved = running.filter(|up| up.proved(now).is_some());
+        proved.max_by_key(|up| up.order).map(|up| up.address)
     }
 
     /// Answers a probe that this engine sent through a tunnel's public address.
