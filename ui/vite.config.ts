@@ -38,6 +38,8 @@ export default defineConfig({
   // Nothing is inlined as `data:`, since the policy takes fonts and scripts from files only.
   build: { target: ["es2022", "safari17.4", "chrome120"], assetsInlineLimit: 0 },
   server: {
+    // The licences and the documents lie beside this folder.
+    fs: { allow: [".."] },
     proxy: { "/api": { target: process.env.PATCHBAY_API ?? "http://127.0.0.1:4700" } },
   },
   test: {

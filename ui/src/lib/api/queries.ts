@@ -5,6 +5,8 @@ import { api, ask } from "$lib/api/client";
 
 /** How often what ages without anybody's doing is asked for again, in milliseconds. */
 const AGES = 15_000;
+/** How often the sandbox shop's numbers are asked for, in milliseconds. */
+const SHOP_SELLS = 2_000;
 
 export const status = () =>
   createQuery(() => ({
@@ -46,8 +48,13 @@ export const tunnels = () =>
     queryFn: async () => (await ask(api.GET("/api/tunnels"))).tunnels,
   }));
 
+/** The shop says nothing of its numbers, so that they are asked for while somebody looks. */
 export const sandbox = () =>
-  createQuery(() => ({ queryKey: ["sandbox"], queryFn: () => ask(api.GET("/api/sandbox")) }));
+  createQuery(() => ({
+    queryKey: ["sandbox"],
+    queryFn: () => ask(api.GET("/api/sandbox")),
+    refetchInterval: SHOP_SELLS,
+  }));
 
 /** How many events there are in all. */
 export const eventCount = () =>

@@ -40,3 +40,11 @@ test("HTML is text", () => {
 test("code keeps its lines, even without an end", () => {
   expect(blocks("```sh\na\n\nb")).toEqual([{ kind: "code", text: "a\n\nb" }]);
 });
+
+test("code below an item loses its indent, and the list goes on counting", () => {
+  expect(blocks("1. one\n\n   ```\n   a\n     b\n   ```\n\n2. two")).toEqual([
+    { kind: "list", ordered: true, items: [[{ kind: "text", text: "one" }]] },
+    { kind: "code", text: "a\n  b" },
+    { kind: "list", ordered: true, items: [[{ kind: "text", text: "two" }]], start: 2 },
+  ]);
+});

@@ -8,7 +8,8 @@ export type Inline =
 export type Block =
   | { kind: "paragraph" | "heading"; inline: Inline[] }
   | { kind: "code"; text: string }
-  | { kind: "list"; ordered: boolean; items: Inline[][] };
+  /** `start` where code stands between items: the list after it goes on counting. */
+  | { kind: "list"; ordered: boolean; items: Inline[][]; start?: number };
 
 const INLINE =
   /\*\*(?<strong>[^*]+)\*\*|\*(?<emphasis>[^*]+)\*|`(?<code>[^`]+)`|\[(?<link>[^\]]+)\]\((?<href>[^)\s]+)\)|<(?<bare>https?:\/\/[^>\s]+)>/g;
@@ -31,14 +32,19 @@ export function inline(text: string): Inline[] {
   return out;
 }
 
-const ITEM = /^\s*(?:([-*+])|\d+[.)])\s+(.*)$/;
+const ITEM = /^\s*(?:([-*+])|(\d+)[.)])\s+(.*)$/;
 
 /** Paragraphs, headings, lists and code of a text. */
 export function blocks(text: string): Block[] {
   const out: Block[] = [];
   let fence: string[] | null = null;
+  /** How far the code is indented, as it is below an item. */
+  let indent = 0;
   /** What is being read: it ends with an empty line, or where something else begins. */
-  const now: { paragraph: string[] | null; list: { ordered: boolean; items: string[] } | null } = {
+  const now: {
+    paragraph: string[] | null;
+    list: { ordered: boolean; items: string[]; start: number } | null;
+  } = {
     paragraph: null,
     list: null,
   };
@@ -46,20 +52,25 @@ export function blocks(text: string): Block[] {
   const close = () => {
     const { paragraph, list } = now;
     if (paragraph) out.push({ kind: "paragraph", inline: inline(paragraph.join(" ")) });
-    if (list) out.push({ kind: "list", ordered: list.ordered, items: list.items.map(inline) });
+    if (list) {
+      const { ordered, start } = list;
+      const items = list.items.map(inline);
+      out.push({ kind: "list", ordered, items, ...(start > 1 ? { start } : {}) });
+    }
     now.paragraph = null;
     now.list = null;
   };
 
   for (const line of text.split(/\r?\n/)) {
-    if (line.startsWith("```")) {
+    if (line.trimStart().startsWith("```")) {
       if (fence) out.push({ kind: "code", text: fence.join("\n") });
       else close();
+      indent = line.length - line.trimStart().length;
       fence = fence ? null : [];
       continue;
     }
     if (fence) {
-      fence.push(line);
+      fence.push(line.slice(Math.min(indent, line.length - line.trimStart().length)));
       continue;
     }
     const item = ITEM.exec(line);
@@ -72,8 +83,8 @@ export function blocks(text: string): Block[] {
     } else if (item) {
       const ordered = item[1] === undefined;
       if (now.paragraph || now.list?.ordered !== ordered) close();
-      now.list ??= { ordered, items: [] };
-      now.list.items.push(item[2] ?? "");
+      now.list ??= { ordered, items: [], start: Number(item[2] ?? 1) };
+      now.list.items.push(item[3] ?? "");
     } else if (now.list && /^\s/.test(line)) {
       now.list.items.push(`${now.list.items.pop()} ${line.trim()}`);
     } else {
