@@ -23,7 +23,7 @@ test("days begin at midnight of the zone", () => {
 });
 
 test("what is near is relative, what is far has a name", () => {
-  expect(words.relative(before(1_999), now, zone)).toBe("now");
+  expect(words.relative(before(1_999), now, zone)).toBe("just now");
   expect(words.relative(before(2_000), now, zone)).toBe("2 s ago");
   expect(words.relative(before(59_999), now, zone)).toBe("59 s ago");
   expect(words.relative(before(60_000), now, zone)).toBe("1 min ago");

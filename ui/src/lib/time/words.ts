@@ -94,7 +94,7 @@ export function exact(at: Date, zone?: string): string {
 export function relative(at: Date, now: Date, zone?: string): string {
   const away = now.getTime() - at.getTime();
   const distance = Math.abs(away);
-  if (distance < 2 * SECOND) return "now";
+  if (distance < 2 * SECOND) return "just now";
   if (distance >= 6 * HOUR) return moment(at, now, zone);
   const words = duration(distance);
   return away > 0 ? `${words} ago` : `in ${words}`;
