@@ -42,6 +42,7 @@ pub(super) struct Intake<'db> {
     undo: Statement<'db>,
     end: Statement<'db>,
     arrive: Statement<'db>,
+    repeat: Statement<'db>,
     insert: Statement<'db>,
     db: &'db Connection,
     /// The newest id handed out, and how much of that is on disk.
@@ -62,8 +63,11 @@ impl<'db> Intake<'db> {
             arrive: db.prepare(
                 "insert into arrivals (inbox, key, event, first_at, last_at, times)
                  values (?1, ?2, ?3, ?4, ?4, 1)
-                 on conflict (inbox, key) do update
-                     set times = times + 1, last_at = max(last_at, excluded.last_at)
+                 on conflict (inbox, key) do nothing",
+            )?,
+            repeat: db.prepare(
+                "update arrivals set times = times + 1, last_at = max(last_at, ?3)
+                 where inbox = ?1 and key = ?2
                  returning event",
             )?,
             insert: db.prepare(
@@ -90,10 +94,32 @@ impl<'db> Intake<'db> {
         self.inboxes.clear();
     }
 
-    /// Stores arrivals, all or none.
-    pub(super) fn store(&mut self, arrivals: &[Prepared]) -> Result<Vec<Accepted>> {
+    /// Stores calls, each of them whole or not at all.
+    ///
+    /// They share a savepoint as long as none fails, since one for each would cost more than a
+    /// failure does: then all of them are done again, one by one.
+    pub(super) fn store(&mut self, calls: &[&[Prepared]]) -> Vec<Result<Vec<Accepted>>> {
+        if let [call] = calls {
+            return vec![self.in_savepoint(|intake| intake.store_call(call))];
+        }
+        let together = self.in_savepoint(|intake| {
+            calls.iter().map(|call| intake.store_call(call)).collect::<Result<Vec<_>>>()
+        });
+        match together {
+            Ok(all) => all.into_iter().map(Ok).collect(),
+            Err(error) if self.db.is_autocommit() => {
+                calls.iter().map(|_| Err(error.clone())).collect()
+            }
+            Err(_) => calls
+                .iter()
+                .map(|call| self.in_savepoint(|intake| intake.store_call(call)))
+                .collect(),
+        }
+    }
+
+    fn in_savepoint<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.begin.execute([])?;
-        let outcome = arrivals.iter().map(|arrival| self.store_one(arrival)).collect();
+        let outcome = work(self);
         if self.db.is_autocommit() {
             return outcome;
         }
@@ -105,6 +131,10 @@ impl<'db> Intake<'db> {
         }
         self.end.execute([])?;
         outcome
+    }
+
+    fn store_call(&mut self, call: &[Prepared]) -> Result<Vec<Accepted>> {
+        call.iter().map(|arrival| self.store_one(arrival)).collect()
     }
 
     fn store_one(&mut self, arrival: &Prepared) -> Result<Accepted> {
@@ -149,14 +179,10 @@ impl<'db> Intake<'db> {
         arrive.raw_bind_parameter(2, key.as_slice())?;
         arrive.raw_bind_parameter(3, id)?;
         arrive.raw_bind_parameter(4, at)?;
-        let mut rows = arrive.raw_query();
-        let first = match rows.next()? {
-            Some(row) => row.get(0)?,
-            None => return Err(Error::Io("an arrival was not noted".into())),
-        };
-        // To the end, so that the statement is done before the savepoint is.
-        while rows.next()?.is_some() {}
-        Ok(first)
+        if arrive.raw_execute()? > 0 {
+            return Ok(id);
+        }
+        Ok(self.repeat.query_row((inbox, key.as_slice(), at), |row| row.get(0))?)
     }
 
     /// Makes sure that the inbox is there and stays.

@@ -67,6 +67,7 @@ pub(super) fn inspect(dir: &Path) -> Result<u32> {
         return Err(Error::Damaged("it is another program's database".into()));
     }
     whole(&path, &header)?;
+    let _traces = Traces::watch(&path);
     let db = Connection::open_with_flags(
         &path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -75,6 +76,25 @@ pub(super) fn inspect(dir: &Path) -> Result<u32> {
     // Reads the whole schema, and so every page of it.
     db.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))?;
     Ok(db.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// Files that a connection makes beside the database though it can only read, and leaves there.
+struct Traces(Vec<PathBuf>);
+
+impl Traces {
+    fn watch(path: &Path) -> Self {
+        let beside = ["-wal", "-shm"].map(|suffix| with_suffix(path, suffix));
+        Self(beside.into_iter().filter(|path| !path.exists()).collect())
+    }
+}
+
+impl Drop for Traces {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            // They are empty, and the next connection makes them again.
+            let _ = std::fs::remove_file(path);
+        }
+    }
 }
 
 fn four(header: &[u8; 100], at: usize) -> [u8; 4] {

@@ -93,13 +93,12 @@ pub(super) fn set_registration(
     )
 }
 
-/// Makes an inbox invisible; [`remove`] does the rest.
+/// Makes an inbox invisible; [`remove`] does the rest. Asked again, it begins again: the first try
+/// may have failed half-way.
 pub(super) fn doom(db: &Connection, id: InboxId) -> Result<()> {
     changed_one(
-        db.prepare_cached(
-            "update inboxes set doomed = 1, connection = null where id = :id and not doomed",
-        )?
-        .execute(named_params! { ":id": id.get() })?,
+        db.prepare_cached("update inboxes set doomed = 1, connection = null where id = :id")?
+            .execute(named_params! { ":id": id.get() })?,
     )
 }
 

@@ -214,10 +214,7 @@ pub(super) fn plain_json(text: &str) -> Cow<'_, str> {
             None => {
                 // `\n` and its like part words; `\"`, `\\` and `\/` are what they show.
                 let c = after.chars().next();
-                plain.push(match c {
-                    Some(c @ ('"' | '\\' | '/')) => c,
-                    _ => ' ',
-                });
+                plain.push(c.filter(|c| matches!(c, '"' | '\\' | '/')).unwrap_or(' '));
                 rest = &after[c.map_or(0, char::len_utf8)..];
             }
         }

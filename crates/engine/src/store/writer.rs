@@ -54,11 +54,19 @@ pub(super) trait Work: Send {
 }
 
 /// Arrivals that are stored together or not at all.
-pub(super) struct Batch {
-    pub(super) arrivals: Vec<Prepared>,
-    pub(super) reply: oneshot::Sender<Result<Vec<Accepted>>>,
-    /// Its room in the queue, given back when it is dropped.
-    pub(super) _room: tokio::sync::OwnedSemaphorePermit,
+struct Batch {
+    arrivals: Vec<Prepared>,
+    reply: oneshot::Sender<Result<Vec<Accepted>>>,
+    /// Its room in the queue.
+    room: tokio::sync::OwnedSemaphorePermit,
+}
+
+impl Batch {
+    /// Gives its room back and answers: whoever has the answer finds the room free.
+    fn answer(self, outcome: Result<Vec<Accepted>>) {
+        drop(self.room);
+        let _ = self.reply.send(outcome);
+    }
 }
 
 #[derive(Default)]
@@ -128,6 +136,12 @@ impl Shared {
         Ok(())
     }
 
+    /// How many calls of intake wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().intake.len()
+    }
+
     /// How much of [`ROOM`] is taken.
     pub(super) fn depth(&self) -> usize {
         ROOM - self.room.available_permits().min(ROOM)
@@ -163,7 +177,7 @@ impl Shared {
         room: tokio::sync::OwnedSemaphorePermit,
     ) -> Result<Vec<Accepted>> {
         let (reply, answer) = oneshot::channel();
-        self.push(|queue| queue.intake.push_back(Batch { arrivals, reply, _room: room }))?;
+        self.push(|queue| queue.intake.push_back(Batch { arrivals, reply, room }))?;
         answer.await.map_err(|_| Error::Closed)?
     }
 
@@ -373,7 +387,7 @@ fn reopen(shared: &Shared, open: &impl Fn() -> Result<Connection>) -> Option<Con
             return None;
         }
         for batch in queue.intake.drain(..) {
-            let _ = batch.reply.send(Err(error.clone()));
+            batch.answer(Err(error.clone()));
         }
         let others = std::mem::take(&mut queue.others);
         queue.refusals.clear();
@@ -450,14 +464,12 @@ fn wait_for_work(shared: &Shared, waiting: &mut VecDeque<Batch>) -> bool {
     }
 }
 
-type Waiting = (oneshot::Sender<Result<Vec<Accepted>>>, Result<Vec<Accepted>>);
-
 /// One transaction, and those who wait for it.
 struct Group<'a, 'db> {
     shared: &'a Shared,
     db: &'db Connection,
     intake: &'a mut Intake<'db>,
-    done: Vec<Waiting>,
+    done: Vec<(Batch, Result<Vec<Accepted>>)>,
     others: Vec<(Box<dyn Work>, Result<()>)>,
     /// The inboxes of the refusals in it.
     refused: Vec<Option<InboxId>>,
@@ -503,6 +515,7 @@ impl Group<'_, '_> {
         rows: &mut usize,
         bytes: &mut usize,
     ) -> Result<()> {
+        let mut taken = Vec::new();
         while *rows < GROUP_ROWS && *bytes < GROUP_BYTES {
             let Some(batch) = waiting.pop_front() else { break };
             // Its sender was told to come again; it has not been stored, and that is true.
@@ -511,12 +524,15 @@ impl Group<'_, '_> {
             }
             *rows += batch.arrivals.len();
             *bytes += batch.arrivals.iter().map(Prepared::bytes).sum::<usize>();
-            let intake = &mut *self.intake;
-            let outcome = intake.store(&batch.arrivals);
-            self.done.push((batch.reply, outcome));
-            self.still_open()?;
+            taken.push(batch);
         }
-        Ok(())
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let calls: Vec<&[Prepared]> = taken.iter().map(|batch| &batch.arrivals[..]).collect();
+        let outcomes = self.intake.store(&calls);
+        self.done.extend(taken.into_iter().zip(outcomes));
+        self.still_open()
     }
 
     /// Other writes have their turn: one at least, and no more than the time and rows of a turn.
@@ -587,8 +603,8 @@ impl Group<'_, '_> {
         if let Some(tell) = self.shared.refused.get() {
             self.refused.iter().for_each(|&inbox| tell(inbox));
         }
-        for (reply, outcome) in self.done {
-            let _ = reply.send(outcome);
+        for (batch, outcome) in self.done {
+            batch.answer(outcome);
         }
         let again: Vec<_> =
             self.others.into_iter().filter_map(|(work, outcome)| work.answer(outcome)).collect();
@@ -598,8 +614,8 @@ impl Group<'_, '_> {
     }
 
     fn fail(self, error: &Error) {
-        for (reply, outcome) in self.done {
-            let _ = reply.send(outcome.and_then(|_| Err(error.clone())));
+        for (batch, outcome) in self.done {
+            batch.answer(outcome.and_then(|_| Err(error.clone())));
         }
         for (work, outcome) in self.others {
             let _ = work.answer(outcome.and_then(|()| Err(error.clone())));
