@@ -429,6 +429,10 @@ impl Store {
     ) -> Result<Sync> {
         self.write(move |db| syncs::schedule(db, id, &sync, next_run_at)).await
     }
+    /// Sets when it runs next, and nothing else of it.
+    pub async fn set_next_run(&self, id: SyncId, at: Timestamp) -> Result<()> {
+        self.write(move |db| syncs::set_next_run(db, id, at)).await
+    }
     /// Syncs that are due at `now`, not paused and not running; `n` at most, longest overdue first.
     pub async fn due_syncs(&self, now: Timestamp, n: usize) -> Result<Vec<Sync>> {
         self.read(move |reader| syncs::due(&reader.db, now, n)).await

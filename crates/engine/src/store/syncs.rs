@@ -83,6 +83,14 @@ pub(super) fn schedule(
     get(db, id)
 }
 
+/// Sets when a sync runs next.
+pub(super) fn set_next_run(db: &Connection, id: SyncId, at: Timestamp) -> Result<()> {
+    changed_one(
+        db.prepare_cached("update syncs set next_run_at = :next_run_at where id = :id")?
+            .execute(named_params! { ":next_run_at": millis(at), ":id": id.get() })?,
+    )
+}
+
 /// What makes a sync wait for its time: not paused, and no run at work.
 const WAITING: &str = "next_run_at is not null and not paused and not exists (
     select 1 from sync_runs where sync_runs.sync = syncs.id and sync_runs.state = 'running')";

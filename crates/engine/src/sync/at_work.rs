@@ -16,8 +16,11 @@ use super::progress::Meter;
 /// How many runs of one connection read at the same time: they share its rate limit.
 const TURNS: usize = 2;
 
+/// How many answers are read at the same time, whoever sent them.
+pub(super) const READERS: usize = 4;
+
 /// What is at work now.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Syncs {
     /// That something is due, can be used, or has ended.
     pub(super) wake: Notify,
@@ -25,8 +28,24 @@ pub(crate) struct Syncs {
     pub(super) tasks: TaskTracker,
     /// Held while a run begins or ends, so that what the store says and who is at work agree.
     pub(super) changing: tokio::sync::Mutex<()>,
+    /// Places for the threads that read answers.
+    pub(super) readers: Arc<Semaphore>,
     runs: Mutex<HashMap<SyncRunId, Arc<AtWork>>>,
     turns: Mutex<HashMap<ConnectionId, Arc<Semaphore>>>,
+}
+
+impl Default for Syncs {
+    fn default() -> Self {
+        Self {
+            wake: Notify::new(),
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            changing: tokio::sync::Mutex::default(),
+            readers: Arc::new(Semaphore::new(READERS)),
+            runs: Mutex::default(),
+            turns: Mutex::default(),
+        }
+    }
 }
 
 /// One run at work.

@@ -113,8 +113,9 @@ pub struct SyncStatus {
     pub state: SyncState,
     /// How many records the stream holds.
     pub records: Count,
-    /// How old the newest data is, where the stream says.
-    pub lag: Option<jiff::SignedDuration>,
+    /// How far behind the provider it may be: since its last complete run began, or since its
+    /// newest record, whichever is less.
+    pub lag: Option<SignedDuration>,
     /// The last 30 runs, newest first, the one at work among them.
     pub runs: Vec<SyncRun>,
     /// How the run at work is getting on.
@@ -178,9 +179,7 @@ impl Engine {
                 }),
                 None => state_between_runs(&sync, &connection, runs.first()),
             },
-            lag: sync
-                .newest_at
-                .map(|newest| self.now().duration_since(newest).max(SignedDuration::ZERO)),
+            lag: lag(&sync, &runs, self.now()),
             progress: at_work.map(|at_work| at_work.progress()),
             records,
             runs,
@@ -238,6 +237,8 @@ impl Engine {
         paused: Option<bool>,
     ) -> Result<SyncStatus, Error> {
         let now = self.now();
+        // A run that begins meanwhile says when the next one is, too.
+        let changing = self.inner.syncs.changing.lock().await;
         let Sync { sync: mut new, mut next_run_at, .. } = self.inner.store.sync(id).await?;
         if let Some(schedule) = schedule {
             check_schedule(schedule.as_ref(), now)?;
@@ -252,6 +253,7 @@ impl Engine {
         }
         new.paused = paused.unwrap_or(new.paused);
         self.inner.store.schedule_sync(id, new, next_run_at).await?;
+        drop(changing);
         self.wake_syncs();
         self.note(Noun::Syncs, 0);
         self.sync(id).await
@@ -284,7 +286,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Begins a run now; the one that is under way is the answer where there is one.
+    /// Begins a run now. One that is under way is the answer where it reads as much as is asked
+    /// for; one that reads only changes makes way for one that reads everything.
     ///
     /// # Errors
     ///
@@ -303,7 +306,12 @@ impl Engine {
         let now = self.now();
         let sync = self.inner.store.sync(id).await?.sync;
         let next = schedule::next(sync.schedule.as_ref(), now);
-        let run = self.inner.store.begin_run(id, trigger, extent, next, now).await?;
+        let mut run = self.inner.store.begin_run(id, trigger, extent, next, now).await?;
+        if extent == Extent::Full && run.extent == Extent::Changes {
+            self.inner.store.finish_run(run.id, RunState::Cancelled { at: now }).await?;
+            self.inner.syncs.leave(run.id);
+            run = self.inner.store.begin_run(id, trigger, extent, next, now).await?;
+        }
         self.set_to_work(run.clone(), sync.connection);
         self.note(Noun::Syncs, 0);
         Ok(run)
@@ -395,6 +403,12 @@ fn state_between_runs(sync: &Sync, connection: &Connection, last: Option<&SyncRu
             SyncState::Idle
         }
     }
+}
+
+fn lag(sync: &Sync, runs: &[SyncRun], now: Timestamp) -> Option<SignedDuration> {
+    let complete = runs.iter().find(|run| matches!(run.state, RunState::Done { .. }));
+    let known = sync.newest_at.max(complete.map(|run| run.started_at))?;
+    Some(now.duration_since(known).max(SignedDuration::ZERO))
 }
 
 fn check_schedule(schedule: Option<&Schedule>, now: Timestamp) -> Result<(), Error> {

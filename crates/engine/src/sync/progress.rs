@@ -44,9 +44,9 @@ impl Meter {
 
     pub(super) fn progress(&self, now: Instant) -> Progress {
         let rate = self.recent.front().map_or(0.0, |&(at, records)| {
-            let seconds = now.duration_since(at).as_secs_f64();
-            // Less than this is no time to measure anything by.
-            if seconds < 0.05 { 0.0 } else { (self.records - records) as f64 / seconds }
+            // In less time than this nothing can be measured.
+            let seconds = now.duration_since(at).as_secs_f64().max(0.05);
+            (self.records - records) as f64 / seconds
         });
         let left = self.expected.map(|expected| expected.saturating_sub(self.records));
         let seconds_left = match left {

@@ -88,7 +88,7 @@ impl Engine {
         let sync = self.inner.store.sync(run.sync).await?;
         let connection = self.inner.store.connection(sync.sync.connection).await?;
         if NotReady::of(&connection.connection.state).is_some() {
-            self.inner.store.schedule_sync(sync.id, sync.sync, Some(now)).await?;
+            self.inner.store.set_next_run(sync.id, now).await?;
         }
         Ok(())
     }
@@ -207,14 +207,35 @@ impl Engine {
             }
         };
         at_work.requested(answer.requests);
-        read(
-            Arc::clone(&source.connector),
-            source.stream.clone(),
-            cursor.clone(),
-            answer,
-            self.now(),
-        )
-        .await
+        self.read(source, cursor.clone(), answer).await
+    }
+
+    /// Reads an answer on a thread of its own, since that takes time and may take too much. A
+    /// thread that never ends keeps its place, so that at most [`super::at_work::READERS`] do.
+    async fn read(
+        &self,
+        source: &Source,
+        cursor: Cursor,
+        answer: Answer,
+    ) -> Result<PageRead, Failure> {
+        let readers = Arc::clone(&self.inner.syncs.readers);
+        let (connector, stream) = (Arc::clone(&source.connector), source.stream.clone());
+        let now = self.now();
+        let reading = async move {
+            let place = readers.acquire_owned().await;
+            tokio::task::spawn_blocking(move || {
+                let _place = place;
+                let missing = || Failure::Connector(format!("it has no stream `{stream}`"));
+                let stream = connector.streams.get(&stream).ok_or_else(missing)?;
+                read_page(stream, &cursor, &answer, now)
+            })
+            .await
+        };
+        match tokio::time::timeout(READING, reading).await {
+            Ok(Ok(read)) => read,
+            // A panic in there is a bug of ours or of a library; the run fails like with any other.
+            Ok(Err(_)) | Err(_) => Err(Failure::Reading),
+        }
     }
 
     async fn write(&self, run: &SyncRun, page: PageRead, at_work: &AtWork) -> store::Result<()> {
@@ -257,31 +278,20 @@ impl Engine {
     }
 }
 
-/// Reads an answer on a thread of its own, since that takes time and may take too much.
-async fn read(
-    connector: Arc<Connector>,
-    stream: String,
-    cursor: Cursor,
-    answer: Answer,
+fn read_page(
+    stream: &Stream,
+    cursor: &Cursor,
+    answer: &Answer,
     now: Timestamp,
 ) -> Result<PageRead, Failure> {
-    let reading = tokio::task::spawn_blocking(move || {
-        let missing = || Failure::Connector(format!("it has no stream `{stream}`"));
-        let stream = connector.streams.get(&stream).ok_or_else(missing)?;
-        let header = |name| answer.headers.get(name).and_then(|value| value.to_str().ok());
-        let answer = paging::Answer {
-            body: &answer.body,
-            link: header("link"),
-            sent_at: header("date").and_then(date),
-            asked: &answer.url,
-        };
-        Ok(paging::read(stream, &cursor, answer, now)?)
-    });
-    match tokio::time::timeout(READING, reading).await {
-        Ok(Ok(read)) => read,
-        // A panic in there is a bug of ours or of a library; the run fails like with any other.
-        Ok(Err(_)) | Err(_) => Err(Failure::Reading),
-    }
+    let header = |name| answer.headers.get(name).and_then(|value| value.to_str().ok());
+    let answer = paging::Answer {
+        body: &answer.body,
+        link: header("link"),
+        sent_at: header("date").and_then(date),
+        asked: &answer.url,
+    };
+    Ok(paging::read(stream, cursor, answer, now)?)
 }
 
 fn date(header: &str) -> Option<Timestamp> {

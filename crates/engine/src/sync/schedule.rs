@@ -123,6 +123,22 @@ impl Engine {
         }
     }
 
+    /// Lets a sync run at `at` instead of at `before`, unless it is another time by now.
+    async fn put_forward(
+        &self,
+        id: SyncId,
+        before: Option<Timestamp>,
+        at: Timestamp,
+    ) -> store::Result<()> {
+        let _changing = self.inner.syncs.changing.lock().await;
+        match self.inner.store.sync(id).await {
+            Ok(sync) if sync.next_run_at == before => self.inner.store.set_next_run(id, at).await,
+            // It was deleted since it was looked up.
+            Ok(_) | Err(store::Error::NotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Begins what is due; says when something is due next.
     async fn look(&self) -> store::Result<Option<Timestamp>> {
         let syncs = self.inner.store.syncs().await?;
@@ -147,9 +163,8 @@ impl Engine {
             }
         }
         for (id, at) in plan.earlier {
-            if let Some(sync) = syncs.iter().find(|sync| sync.id == id) {
-                self.inner.store.schedule_sync(id, sync.sync.clone(), Some(at)).await?;
-            }
+            let looked_up = syncs.iter().find(|sync| sync.id == id);
+            self.put_forward(id, looked_up.and_then(|sync| sync.next_run_at), at).await?;
         }
         Ok(plan.next)
     }

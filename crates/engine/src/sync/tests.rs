@@ -309,10 +309,11 @@ async fn the_next_run_asks_for_what_changed_and_knows_what_did_not() {
     assert_eq!(bench.api.asked()[1], "/orders?limit=2&since=2026-03-01T00%3A00%3A03.000Z");
     let counts = Counts { pages: 1, records: 2, inserted: 1, unchanged: 1, ..Counts::default() };
     assert_eq!((run.counts, run.trigger), (counts, RunTrigger::Hand));
+    bench.clock.advance(60);
     let status = bench.engine.sync(sync).await.unwrap();
     assert_eq!(status.state, SyncState::Idle);
     assert_eq!(status.records.count, 4);
-    assert_eq!(status.lag, Some(SignedDuration::from_secs(33 * 3_600 - 4)));
+    assert_eq!(status.lag, Some(SignedDuration::from_secs(60)));
 }
 
 #[tokio::test]
@@ -409,13 +410,59 @@ async fn a_run_that_is_asked_for_twice_runs_once() {
     bench.api.was_asked(1).await;
 
     let one = bench.engine.run_sync(sync, Extent::Changes).await.unwrap();
-    let other = bench.engine.run_sync(sync, Extent::Full).await.unwrap();
+    let other = bench.engine.run_sync(sync, Extent::Changes).await.unwrap();
 
     assert_eq!((one.id, one.trigger), (other.id, RunTrigger::First));
     assert_eq!(bench.state(sync).await, SyncState::Running);
     bench.api.release();
     bench.end(sync, 1).await;
     assert_eq!(bench.api.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_run_of_changes_makes_way_for_a_full_one() {
+    let bench = Bench::start().await;
+    bench.api.replies([page(1..=2, None)]);
+    let sync = bench.orders().await;
+    bench.end(sync, 1).await;
+    bench.api.replies([held(3..=3, None), held(1..=3, None)]);
+    bench.engine.run_sync(sync, Extent::Changes).await.unwrap();
+    bench.api.was_asked(2).await;
+
+    let full = bench.engine.run_sync(sync, Extent::Full).await.unwrap();
+
+    assert_eq!(full.extent, Extent::Full);
+    assert_eq!(code(&bench.end(sync, 2).await), "cancelled");
+    bench.api.was_asked(3).await;
+    assert_eq!(bench.api.asked()[2], "/orders?limit=2");
+    let again = bench.engine.run_sync(sync, Extent::Changes).await.unwrap();
+    assert_eq!(again.id, full.id);
+    bench.api.held.add_permits(2);
+    assert_eq!(code(&bench.end(sync, 3).await), "done");
+    assert_eq!(bench.keys().await, ["1", "2", "3"]);
+}
+
+#[tokio::test]
+async fn a_schedule_that_changes_while_a_run_begins_keeps_both() {
+    let bench = Bench::start().await;
+    bench.api.replies((1..=9).map(|id| page(id..=id, None)));
+    let sync = bench.sync("orders", Some("5m")).await;
+    bench.end(sync, 1).await;
+    bench.clock.advance(301);
+
+    let every = Some(Schedule::Every { every: "1h".into() });
+    let (changed, run) = tokio::join!(
+        bench.engine.update_sync(sync, Some(every.clone()), None),
+        bench.engine.run_sync(sync, Extent::Changes)
+    );
+
+    changed.unwrap();
+    run.unwrap();
+    bench.end(sync, 2).await;
+    let now = bench.engine.sync(sync).await.unwrap().sync;
+    assert_eq!(now.sync.schedule, every);
+    let next = now.next_run_at.unwrap();
+    assert!(next > bench.clock.now() + SignedDuration::from_secs(3_000), "{next}");
 }
 
 #[tokio::test]
