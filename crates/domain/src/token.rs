@@ -46,7 +46,7 @@ fn lives(answer: &Json, now: Timestamp) -> Option<SignedDuration> {
     let until = || {
         let at = number("expires_at").or_else(|| number("expires"))? as i64;
         let at = if at > MILLIS { at / 1000 } else { at };
-        Some(at.checked_sub(now.as_second())?)
+        at.checked_sub(now.as_second())
     };
     let lives = SignedDuration::from_secs(seconds.or_else(until)?);
     (lives > SignedDuration::ZERO && lives < LONGEST).then_some(lives)

@@ -212,7 +212,12 @@ fn base_url(connector: &Connector, values: &Value) -> Result<Url, Error> {
 fn whole(request: &ApiRequest, base: &Url, credential: &Credential) -> Result<Request, Error> {
     let unfit = |text: &str| Error::Connector(format!("`{text}` is not an address"));
     let (url, named_by) = match &request.target {
-        Target::Url(url) => (base.join(url).map_err(|_| unfit(url))?, NamedBy::Data),
+        Target::Url(url) => {
+            let url = base.join(url).map_err(|_| unfit(url))?;
+            // Where the connector calls anyway, it was not the answer that named it.
+            let known = url.origin() == base.origin();
+            (url, if known { NamedBy::Connector } else { NamedBy::Data })
+        }
         Target::Path { path, query } => {
             let text = if path.starts_with("https://") || path.starts_with("http://") {
                 path.clone()
@@ -246,7 +251,10 @@ fn whole(request: &ApiRequest, base: &Url, credential: &Credential) -> Result<Re
     });
 
     let mut carried = HeaderMap::new();
-    if let Some((name, secret)) = &credential.header {
+    // An address that an answer names is called without, on another host than our own: links to
+    // files that are stored elsewhere carry what they need.
+    let own_host = named_by == NamedBy::Connector || url.host_str() == base.host_str();
+    if let Some((name, secret)) = credential.header.as_ref().filter(|_| own_host) {
         let mut value = HeaderValue::from_str(secret.expose())
             .map_err(|_| Error::Connector("the credential does not fit into a header".into()))?;
         value.set_sensitive(true);

@@ -10,6 +10,9 @@ mod budget;
 mod call;
 mod resolve;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,14 +31,25 @@ use crate::{store, vault};
 
 pub(crate) use self::call::ApiRequest;
 
-/// How long a connection may take to open.
-const CONNECT: Duration = Duration::from_secs(10);
-/// How long nothing may come.
-const SILENCE: Duration = Duration::from_secs(30);
-/// How long one request may take from beginning to end.
-const WHOLE: Duration = Duration::from_secs(120);
-/// The largest answer, in bytes.
-const LARGEST: usize = 64 * 1024 * 1024;
+/// What one request may take, by a clock that nobody can set.
+struct Bounds {
+    /// How long a connection may take to open.
+    connect: Duration,
+    /// How long nothing may come.
+    silence: Duration,
+    /// How long it may take from beginning to end.
+    whole: Duration,
+    /// The largest answer, in bytes, unpacked.
+    largest: usize,
+}
+
+const BOUNDS: Bounds = Bounds {
+    connect: Duration::from_secs(10),
+    silence: Duration::from_secs(30),
+    whole: Duration::from_secs(120),
+    largest: 64 * 1024 * 1024,
+};
+
 /// How often a request is tried.
 const TRIES: u32 = 4;
 /// The longest wait that happens here; a longer one is the caller's, who can say so.
@@ -143,6 +157,7 @@ struct Inner {
     public: reqwest::Client,
     /// Dials private ones too.
     any: reqwest::Client,
+    largest: usize,
     budgets: Mutex<HashMap<ConnectionId, Arc<Budget>>>,
 }
 
@@ -153,10 +168,15 @@ impl Outgoing {
     ///
     /// When TLS cannot be set up.
     pub fn new(clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
+        Self::within(clock, &BOUNDS)
+    }
+
+    fn within(clock: Arc<dyn Clock>, bounds: &Bounds) -> Result<Self, reqwest::Error> {
         let inner = Inner {
             clock,
-            public: client(Network::Public)?,
-            any: client(Network::Any)?,
+            public: client(Network::Public, bounds)?,
+            any: client(Network::Any, bounds)?,
+            largest: bounds.largest,
             budgets: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -251,11 +271,12 @@ impl Outgoing {
             let Some(next) = location.and_then(|to| request.url.join(to).ok()) else {
                 return Ok(answer);
             };
-            if next.host_str() != request.url.host_str() || next.scheme() != request.url.scheme() {
+            // The same origin was named before; another is one that only the answer names.
+            if next.origin() != request.url.origin() {
                 request.credential.clear();
+                request.named_by = NamedBy::Data;
             }
             request.url = next;
-            request.named_by = NamedBy::Data;
         }
         let host = request.url.host_str().unwrap_or_default().to_owned();
         Err(Error::Answer { host, why: format!("it sent us on more than {HOPS} times") })
@@ -275,11 +296,11 @@ impl Outgoing {
         }
 
         let host = request.url.host_str().unwrap_or_default().to_owned();
-        let mut response = builder.send().await.map_err(|error| fault(&host, &error))?;
+        let mut response = builder.send().await.map_err(|error| fault(&host, error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut body = BytesMut::new();
-        while let Some(part) = response.chunk().await.map_err(|error| fault(&host, &error))? {
-            if body.len() + part.len() > LARGEST {
+        while let Some(part) = response.chunk().await.map_err(|error| fault(&host, error))? {
+            if body.len() + part.len() > self.inner.largest {
                 return Err(Error::TooLarge(host));
             }
             body.extend_from_slice(&part);
@@ -289,15 +310,15 @@ impl Outgoing {
     }
 }
 
-fn client(network: Network) -> Result<reqwest::Client, reqwest::Error> {
+fn client(network: Network, bounds: &Bounds) -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
         .user_agent(concat!("Patchbay/", env!("CARGO_PKG_VERSION")))
         .dns_resolver(Arc::new(resolve::Within(network)))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        .connect_timeout(CONNECT)
-        .read_timeout(SILENCE)
-        .timeout(WHOLE)
+        .connect_timeout(bounds.connect)
+        .read_timeout(bounds.silence)
+        .timeout(bounds.whole)
         .build()
 }
 
@@ -306,12 +327,14 @@ fn is_over(answer: &Answer, budget: Option<&Budget>) -> bool {
     budget.map_or(answer.status == 429, |budget| budget.is_over(answer))
 }
 
-fn fault(host: &str, error: &reqwest::Error) -> Error {
+fn fault(host: &str, error: reqwest::Error) -> Error {
+    // Its address may hold secrets in its query.
+    let error = error.without_url();
     if error.is_timeout() {
         return Error::TimedOut(host.into());
     }
     // The innermost cause is the sentence; what is around it repeats the address.
-    let mut cause: &dyn std::error::Error = error;
+    let mut cause: &dyn std::error::Error = &error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }

@@ -877,8 +877,46 @@ async fn a_connection_whose_connector_cannot_be_read_is_broken_until_it_can() {
     bench.call(id).await.unwrap();
 }
 
+/// Everything that is logged on this thread, of every level and crate.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<String>>);
+
+impl tracing::field::Visit for Log {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        use std::fmt::Write as _;
+        write!(self.0.lock().unwrap(), "{field}={value:?} ").unwrap();
+    }
+}
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, attributes: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        attributes.record(&mut self.clone());
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, values: &tracing::span::Record<'_>) {
+        values.record(&mut self.clone());
+    }
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        event.record(&mut self.clone());
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
 #[tokio::test]
-async fn no_secret_is_in_any_file_but_sealed() {
+async fn no_secret_is_in_a_log_or_in_any_file_but_sealed() {
+    let log = Log::default();
+    let _logging = tracing::subscriber::set_default(log.clone());
     let folder = tempfile::tempdir().unwrap();
     let (data, key) = (folder.path().join("data"), folder.path().join("config/vault.key"));
     std::fs::create_dir(&data).unwrap();
@@ -886,9 +924,15 @@ async fn no_secret_is_in_any_file_but_sealed() {
     let vault = Vault::sealed_file(&data.join("vault.sealed"), &key, "installation").unwrap();
     let bench = Bench::start_with(vault, Switches::default(), folder).await;
 
-    let id = bench.signed_in().await;
+    let id = bench.connection().await;
+    let authorize = bench.engine.authorize(id).await.unwrap();
+    let landed = bench.provider.consent(&authorize.authorize_url);
+    bench.engine.complete_sign_in(&landed).await.unwrap();
     bench.clock.advance(3_700);
     bench.call(id).await.unwrap();
+    bench.provider.books().mood = Mood::LosesAnswers;
+    bench.clock.advance(3_500);
+    let _ = bench.call(id).await;
     bench.provider.books().mood = Mood::RefusesAloud;
     bench.clock.advance(3_700);
     bench.call(id).await.unwrap_err();
@@ -896,6 +940,12 @@ async fn no_secret_is_in_any_file_but_sealed() {
     let state = authorize.authorize_url.query_pairs().find(|(name, _)| name == "state").unwrap();
     bench.engine.stop().await;
 
+    let logged = log.0.lock().unwrap().clone();
+    assert!(!logged.is_empty());
+    for secret in ["canary-", &state.1] {
+        let at = logged.find(secret).map(|at| logged[at.saturating_sub(200)..].to_owned());
+        assert_eq!(at, None);
+    }
     let mut files = 0;
     let mut folders = vec![data.clone()];
     while let Some(folder) = folders.pop() {
