@@ -7,12 +7,23 @@ const rate = (step_seconds: number, ...counts: number[][]) => ({
   inboxes: counts.map((counts, at) => ({ inbox: `inb_${at}`, name: `${at}`, counts })),
 });
 
-test("the minute that is still filling up does not count", () => {
-  expect(perMinute(rate(60, [5, 7, 1], [0, 2, 9]))).toBe(9);
+/** So many seconds after the first step began. */
+const after = (seconds: number) => new Date(Date.parse("2026-11-24T13:00:00Z") + seconds * 1000);
+
+test("a minute that has just begun counts with a part of the one before", () => {
+  // Three steps of a minute, the third 15 s old: 45 s of the second count.
+  expect(perMinute(rate(60, [5, 8, 1]), after(135))).toBe(7);
+  expect(perMinute(rate(60, [5, 8, 1]), after(120))).toBe(9);
+  expect(perMinute(rate(60, [5, 8, 1]), after(180))).toBe(1);
+});
+
+test("all inboxes count", () => {
+  expect(perMinute(rate(60, [0, 4], [0, 3]), after(120))).toBe(7);
 });
 
 test("a minute of shorter steps is their sum", () => {
-  expect(perMinute(rate(20, [9, 1, 2, 3, 50]))).toBe(6);
+  expect(perMinute(rate(20, [9, 1, 2, 3]), after(80))).toBe(6);
+  expect(perMinute(rate(20), after(0))).toBe(0);
 });
 
 test("steps begin at even distances", () => {

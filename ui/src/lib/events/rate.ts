@@ -2,15 +2,26 @@
 
 import type { Rate } from "$lib/api/client";
 
-/** How many events came in the last whole minute of the span. */
-export function perMinute(rate: Rate): number {
-  const steps = Math.max(1, Math.round(60 / rate.step_seconds));
+/**
+ * How many events came in the minute before `now`. The last step is still filling up, so that of the oldest
+ * step that the minute touches only a part counts.
+ */
+export function perMinute(rate: Rate, now: Date): number {
+  const steps = Math.max(0, ...rate.inboxes.map((inbox) => inbox.counts.length));
+  const begun = Date.parse(rate.from) / 1000 + (steps - 1) * rate.step_seconds;
+  const filled = Math.min(Math.max(now.getTime() / 1000 - begun, 0), rate.step_seconds);
+
   let sum = 0;
   for (const inbox of rate.inboxes) {
-    // The last step is still filling up, so the minute ends before it.
-    for (const count of inbox.counts.slice(-steps - 1, -1)) sum += count;
+    let left = 60;
+    for (let at = inbox.counts.length - 1; at >= 0 && left > 0; at -= 1) {
+      const seconds = at === inbox.counts.length - 1 ? filled : rate.step_seconds;
+      const share = seconds === 0 ? 1 : Math.min(1, left / seconds);
+      sum += (inbox.counts[at] ?? 0) * share;
+      left -= seconds;
+    }
   }
-  return sum;
+  return Math.round(sum);
 }
 
 /** When each step begins, in seconds since 1970. */

@@ -4,7 +4,7 @@ import type { Inbox } from "$lib/api/client";
 import { quote } from "$lib/events/curl";
 
 /** How an example to an inbox of each connector is signed; connectors that are not here cannot be. */
-const SIGNED = new Set(["standard-webhooks", "sandbox"]);
+const SIGNED = new Set(["standard-webhooks"]);
 
 /**
  * A command for a POSIX shell, or nothing where only the sender can sign. The secret has to be filled
