@@ -1,7 +1,8 @@
 //! Bodies of strangers: how large, how slow, and how many bytes of them at a time.
 //!
 //! All bodies in hand share one room, so that a thousand large ones at once wait instead of taking
-//! the memory. A body takes its room before it is read and gives it back when it is answered.
+//! the memory. A body takes room for each piece as it arrives, never for what it announces: who
+//! announces much and sends nothing takes nothing. It gives all back when it is answered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +18,8 @@ const ROOM: usize = 64 * 1024 * 1024;
 const ROOM_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a body may take from its first to its last byte.
 const BODY_TIME: Duration = Duration::from_secs(30);
-/// A body whose length is not announced takes room in pieces of this size.
-const PIECE: usize = 64 * 1024;
+/// The most that is set aside for what a body announces and has not sent.
+const TRUST: usize = 256 * 1024;
 /// How much of a body that was refused is still taken, so that the sender gets to read the answer.
 const DRAIN: usize = 64 * 1024 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(5);
@@ -77,12 +78,9 @@ impl Room {
         let read = if length.is_some_and(|length| length > limit) {
             Err(Fault::TooLarge)
         } else {
-            let mut place = self.take(length.unwrap_or(PIECE.min(limit))).await?;
-            let gathering = self.gather(&mut body, &mut place, length.unwrap_or(0), limit);
-            timeout(BODY_TIME, gathering)
+            timeout(BODY_TIME, self.gather(&mut body, length.unwrap_or(0), limit))
                 .await
                 .unwrap_or(Err(Fault::TooSlow))
-                .map(|bytes| Read { bytes, _room: Some(place) })
         };
         if matches!(read, Err(Fault::TooLarge)) {
             tokio::spawn(timeout(DRAIN_TIME, drain(body)));
@@ -102,28 +100,32 @@ impl Room {
     async fn gather<B: Incoming>(
         &self,
         body: &mut B,
-        place: &mut OwnedSemaphorePermit,
         expected: usize,
         limit: usize,
-    ) -> Result<Bytes, Fault> {
-        let first = next(body).await?.unwrap_or_default();
-        if first.len() == expected || body.is_end_stream() {
-            return if first.len() > limit { Err(Fault::TooLarge) } else { Ok(first) };
+    ) -> Result<Read, Fault> {
+        let Some(first) = next(body).await? else {
+            return Ok(Read { bytes: Bytes::new(), _room: None });
+        };
+        if first.len() > limit {
+            return Err(Fault::TooLarge);
         }
-        let mut whole = BytesMut::with_capacity(expected.max(first.len()));
-        let mut piece = Some(first);
-        while let Some(bytes) = piece {
-            let length = whole.len() + bytes.len();
-            if length > limit {
+        let mut place = self.take(first.len()).await?;
+        // Most bodies come in one piece, and are not copied.
+        if first.len() == expected || body.is_end_stream() {
+            return Ok(Read { bytes: first, _room: Some(place) });
+        }
+        let mut whole =
+            BytesMut::with_capacity(expected.clamp(first.len(), TRUST.max(first.len())));
+        whole.extend_from_slice(&first);
+        drop(first);
+        while let Some(bytes) = next(body).await? {
+            if whole.len() + bytes.len() > limit {
                 return Err(Fault::TooLarge);
             }
-            if length > place.num_permits() {
-                place.merge(self.take(length - place.num_permits() + PIECE).await?);
-            }
+            place.merge(self.take(bytes.len()).await?);
             whole.extend_from_slice(&bytes);
-            piece = next(body).await?;
         }
-        Ok(whole.freeze())
+        Ok(Read { bytes: whole.freeze(), _room: Some(place) })
     }
 }
 
@@ -171,6 +173,25 @@ mod tests {
         StreamBody::new(stream::iter(frames))
     }
 
+    /// A body that says that all of the limit is still to come.
+    struct Announced<B>(B);
+
+    impl<B: axum::body::HttpBody<Data = Bytes> + Unpin> axum::body::HttpBody for Announced<B> {
+        type Data = Bytes;
+        type Error = B::Error;
+
+        fn poll_frame(
+            mut self: std::pin::Pin<&mut Self>,
+            cx: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+            std::pin::Pin::new(&mut self.0).poll_frame(cx)
+        }
+
+        fn size_hint(&self) -> hyper::body::SizeHint {
+            hyper::body::SizeHint::with_exact(LIMIT as u64)
+        }
+    }
+
     async fn check(body: impl Incoming) -> Result<usize, Fault> {
         Room::default().read(body, LIMIT).await.map(|read| read.bytes.len())
     }
@@ -190,11 +211,26 @@ mod tests {
     async fn room_comes_back_with_the_body() {
         let room = Room::default();
         let read = room.read(pieces(&[70_000, 10]), LIMIT).await.unwrap();
-        assert!(room.0.available_permits() <= ROOM - 70_010);
+        assert_eq!(room.0.available_permits(), ROOM - 70_010);
 
         drop(read);
 
         assert_eq!(room.0.available_permits(), ROOM);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_announces_much_and_sends_nothing_takes_no_room() {
+        let room = Room::default();
+        let pending = stream::pending::<Result<Frame<Bytes>, Infallible>>().boxed();
+        let silent = StreamBody::new(pending);
+        let reading = tokio::spawn({
+            let room = room.clone();
+            async move { room.read(Announced(silent), LIMIT).await.err() }
+        });
+        tokio::task::yield_now().await;
+
+        assert_eq!(room.0.available_permits(), ROOM);
+        assert_eq!(reading.await.unwrap(), Some(Fault::TooSlow));
     }
 
     #[tokio::test(start_paused = true)]

@@ -26,6 +26,8 @@ const CONNECTIONS: usize = 1024;
 const HEADER_TIME: Duration = Duration::from_secs(30);
 /// Bytes of a request's first line and headers together.
 const HEADER_BYTES: usize = 64 * 1024;
+/// Bytes that are read ahead of one connection.
+const READ_AHEAD: usize = 128 * 1024;
 /// How long no connection is taken when the operating system has none to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -35,6 +37,7 @@ pub(super) async fn serve(door: Arc<Door>, listener: TcpListener, stop: Cancella
     http.timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
         .max_header_size(HEADER_BYTES)
+        .max_buf_size(READ_AHEAD)
         .keep_alive(true);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let connections = TaskTracker::new();
