@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::error::ApiError;
 use api::host::{Error, Host, HostKind};
@@ -26,14 +27,19 @@ use crate::failure::Failure;
 use crate::output::{complain, say, say_json};
 use crate::places;
 
+/// How long threads that are still at work are waited for at the very end.
+const REST: Duration = Duration::from_millis(200);
+
 /// Serves until it is told to stop.
 pub(crate) fn run(args: ServeArgs, data_dir: &Path, format: Format) -> Result<ExitCode, Failure> {
     let data_dir = DataDir::own(data_dir)?;
     log::start(data_dir.path(), &args.log)
         .map_err(|error| Failure::new("log", error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(args, data_dir, format))?;
-    Ok(ExitCode::SUCCESS)
+    let served = runtime.block_on(serve(args, data_dir, format));
+    // A keychain that waits for its user would be waited for without end.
+    runtime.shutdown_timeout(REST);
+    served.map(|()| ExitCode::SUCCESS)
 }
 
 async fn serve(args: ServeArgs, data_dir: DataDir, format: Format) -> Result<(), Failure> {

@@ -157,3 +157,20 @@ fn data_of_a_newer_version_is_left_alone() {
     assert!(text(&out.stderr).contains("newer Patchbay"), "{}", text(&out.stderr));
     assert_eq!(std::fs::read(&database).unwrap(), newer.unwrap());
 }
+
+#[test]
+fn the_doctor_reports_an_owner_that_does_not_answer() {
+    let home = Home::new();
+    let serve = home.serve(&[]);
+    rustix::process::kill_process(rustix::process::Pid::from_child(&serve.child), Signal::STOP)
+        .unwrap();
+
+    let out = home.patchbay(&["doctor", "--json"]);
+
+    assert_eq!(out.status.code(), Some(1), "{}", text(&out.stderr));
+    let report: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let patchbay = findings.iter().find(|it| it["name"] == "patchbay").unwrap();
+    assert_eq!(patchbay["state"], "bad", "{patchbay}");
+    assert!(findings.iter().any(|it| it["name"] == "disk"));
+}

@@ -26,8 +26,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-/// How long what is in hand may take at the end.
-const GRACE: Duration = Duration::from_secs(10);
+// How long what is in hand may take at the end: ten seconds in all.
+const INGRESS_SHARE: Duration = Duration::from_secs(4);
+const ENGINE_SHARE: Duration = Duration::from_secs(5);
+const REST_SHARE: Duration = Duration::from_secs(1);
 /// The file of the owner's token, in the data directory.
 const TOKEN_FILE: &str = "token";
 /// What the shop wrote down, in the data directory.
@@ -187,19 +189,25 @@ impl Running {
         tracing::info!("stopping");
         self.engine.data_dir().withdraw();
         self.no_more.cancel();
-        let finishing = async {
-            let _ = self.ingress.await;
-            self.engine.stop().await;
-            self.closing.cancel();
+        // Each has its share, so that a sender who never finishes cannot keep the store from being
+        // closed well.
+        within(INGRESS_SHARE, "requests in hand", self.ingress).await;
+        within(ENGINE_SHARE, "work in hand", self.engine.stop()).await;
+        self.closing.cancel();
+        let rest = async {
             let _ = self.api.await;
             if let Some(shop) = self.shop {
                 shop.stop().await;
             }
         };
-        if tokio::time::timeout(GRACE, finishing).await.is_err() {
-            tracing::warn!("stopped with work in hand that did not end within {GRACE:?}");
-        }
+        within(REST_SHARE, "pages", rest).await;
         tracing::info!("stopped");
+    }
+}
+
+async fn within<T>(share: Duration, what: &str, work: impl Future<Output = T>) {
+    if tokio::time::timeout(share, work).await.is_err() {
+        tracing::warn!("stopped with {what} that did not end within {share:?}");
     }
 }
 

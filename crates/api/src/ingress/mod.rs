@@ -10,7 +10,6 @@
 //! never copied. Statuses are the connector's where it names them, and [`refused`]'s otherwise.
 
 mod body;
-mod callback;
 mod server;
 
 use std::net::{IpAddr, SocketAddr};
@@ -33,6 +32,9 @@ use self::body::{Fault, Room};
 
 /// Most bytes of a request's body: 25 MB.
 pub const BODY_LIMIT: usize = 25 * 1024 * 1024;
+
+/// Where a browser lands whose provider wants a public https address.
+const CALLBACK: &str = "/oauth/callback";
 
 /// Serves the ingress on any number of listeners. Cheap to clone; clones share one room for the
 /// bodies that are in hand.
@@ -104,8 +106,8 @@ impl Door {
             }
             return self.probe(parts, body).await;
         }
-        if path == callback::PATH && self.engine.sign_in_waits() {
-            return callback::answer(&self.engine, &parts, self.listener).await;
+        if path == CALLBACK && self.engine.sign_in_waits() {
+            return self.engine.land(&parts.method, &parts.uri).await;
         }
         self.unknown(parts)
     }

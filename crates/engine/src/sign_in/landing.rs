@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::id::ConnectionId;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -66,7 +66,8 @@ pub(super) fn listen(
 async fn converse(engine: Engine, stream: TcpStream) {
     let service = service_fn(|request| {
         let engine = engine.clone();
-        async move { Ok::<_, Infallible>(answer(&engine, &request).await) }
+        let request: Request<Incoming> = request;
+        async move { Ok::<_, Infallible>(engine.land(request.method(), request.uri()).await) }
     });
     let conversation = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -77,17 +78,21 @@ async fn converse(engine: Engine, stream: TcpStream) {
     let _ = conversation.await;
 }
 
-async fn answer(engine: &Engine, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let path_and_query = request.uri().path_and_query().map_or("", |it| it.as_str());
-    let landed = Url::parse("http://127.0.0.1").and_then(|base| base.join(path_and_query));
-    match landed {
-        Ok(landed) if request.method() == Method::GET && request.uri().path() == CALLBACK => {
-            page(&engine.complete_sign_in(&landed).await)
-        }
-        _ => {
-            let mut response = Response::new(Full::default());
-            *response.status_mut() = StatusCode::NOT_FOUND;
-            response
+impl Engine {
+    /// Answers a browser that comes back from a sign-in: it finishes the sign-in, and is told how
+    /// that went. Anything but a `GET` of the callback is answered with 404 and nothing.
+    pub async fn land(&self, method: &Method, uri: &Uri) -> Response<Full<Bytes>> {
+        let path_and_query = uri.path_and_query().map_or("", |it| it.as_str());
+        let landed = Url::parse("http://127.0.0.1").and_then(|base| base.join(path_and_query));
+        match landed {
+            Ok(landed) if method == Method::GET && uri.path() == CALLBACK => {
+                page(&self.complete_sign_in(&landed).await)
+            }
+            _ => {
+                let mut response = Response::new(Full::default());
+                *response.status_mut() = StatusCode::NOT_FOUND;
+                response
+            }
         }
     }
 }

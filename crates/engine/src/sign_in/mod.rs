@@ -156,9 +156,10 @@ impl Engine {
         task.await.unwrap_or(Err(Error::Stopped))
     }
 
-    /// Whether a sign-in waits for an answer now.
+    /// Whether a sign-in waits for an answer at an ingress listener now. One whose browser comes
+    /// back to this computer has a listener of its own, and opens no door to strangers.
     pub fn sign_in_waits(&self) -> bool {
-        self.inner.sign_ins.any_waits()
+        self.inner.sign_ins.any_waits_outside()
     }
 
     /// The connector of a connection.

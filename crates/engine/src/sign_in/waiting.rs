@@ -88,9 +88,9 @@ impl SignIns {
         self.state().waiting.contains_key(&id)
     }
 
-    /// Whether any waits.
-    pub(super) fn any_waits(&self) -> bool {
-        !self.state().waiting.is_empty()
+    /// Whether any waits for a browser that comes back through the public address.
+    pub(super) fn any_waits_outside(&self) -> bool {
+        self.state().waiting.values().any(|waiting| waiting.redirect.scheme() == "https")
     }
 
     /// What is held for the calls of a connection, for one at a time.

@@ -5,8 +5,9 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use engine::data_dir::DataDir;
+use engine::data_dir::{self, DataDir};
 use engine::host::SEALED_FILE;
 use engine::vault::Vault;
 use jiff::Timestamp;
@@ -20,6 +21,8 @@ use crate::failure::Failure;
 use crate::output::{line, say, say_json};
 use crate::places;
 
+/// How long a running Patchbay may take to say how it is.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Less free space than this is worth a word.
 const LITTLE_SPACE: u64 = 1024 * 1024 * 1024;
 /// With less free space than this nothing can be received for long.
@@ -71,15 +74,13 @@ pub(crate) async fn run(
     format: Format,
 ) -> Result<ExitCode, Failure> {
     let key_file = places::key_file(args.vault_key_file)?;
-    let status = match DataDir::owner(data_dir) {
-        Ok(_) => Some(Client::connect(data_dir).await?.get("/api/status", &[]).await?),
-        Err(_) => None,
-    };
-    let mut findings = vec![owner(status.as_ref(), data_dir)];
+    let (found, status) = owner(data_dir).await;
+    let owned = !matches!(DataDir::owner(data_dir), Err(data_dir::Error::NoOwner(_)));
+    let mut findings = vec![found];
     findings.extend(permissions(data_dir, &key_file));
     findings.push(vault(status.as_ref(), data_dir, &key_file).await);
     findings.push(disk(data_dir));
-    if status.is_none() {
+    if !owned {
         findings.extend(PORTS.map(port));
     }
     findings.push(clock(Timestamp::now()));
@@ -105,11 +106,46 @@ fn print(finding: &Finding) {
     }
 }
 
-fn owner(status: Option<&Value>, data_dir: &Path) -> Finding {
+/// Who runs on this data directory, and what it says of itself. Whatever is wrong with it is a
+/// finding like any other.
+async fn owner(data_dir: &Path) -> (Finding, Option<Value>) {
     let folder = data_dir.display();
-    let Some(status) = status else {
-        return Finding::good("patchbay", format!("is not running on {folder}"));
+    let restart = "End it and start Patchbay again.";
+    let finding = match DataDir::owner(data_dir) {
+        Err(data_dir::Error::NoOwner(_)) => {
+            Finding::good("patchbay", format!("is not running on {folder}"))
+        }
+        Err(error @ data_dir::Error::NotReady(_)) => {
+            Finding::trouble("patchbay", State::Warn, error.to_string(), "Try again in a moment.")
+        }
+        Err(error) => Finding::trouble("patchbay", State::Bad, error.to_string(), restart),
+        Ok(serving) => match status(data_dir).await {
+            Ok(status) => return (version(&status, data_dir), Some(status)),
+            Err(why) => {
+                let message = format!("process {} owns {folder} and {why}", serving.pid);
+                Finding::trouble("patchbay", State::Bad, message, restart)
+            }
+        },
     };
+    (finding, None)
+}
+
+/// The status of a running Patchbay, or the end of a sentence that says why there is none.
+async fn status(data_dir: &Path) -> Result<Value, String> {
+    let asking = async {
+        let client = Client::connect(data_dir).await?;
+        client.get("/api/status", &[]).await
+    };
+    match tokio::time::timeout(PATIENCE, asking).await {
+        Ok(answered) => {
+            answered.map_err(|failure| format!("does not answer: {}", failure.message()))
+        }
+        Err(_) => Err(format!("did not answer within {PATIENCE:?}")),
+    }
+}
+
+fn version(status: &Value, data_dir: &Path) -> Finding {
+    let folder = data_dir.display();
     let version = status["version"].as_str().unwrap_or_default();
     let ours = env!("CARGO_PKG_VERSION");
     if version == ours {
