@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::writer::Step;
 use super::{Error, Result};
 
 /// `PtBy`: says in the file's header whose it is.
@@ -213,6 +214,23 @@ pub(super) fn open_index(path: &Path) -> Result<Connection> {
     db.pragma_update(None, "cache_size", -8_000)?;
     db.pragma_update(None, "journal_size_limit", WAL_KEPT)?;
     Ok(db)
+}
+
+/// Pages that stay for what comes next, and pages that one step gives back to the disk.
+const SPARE: i64 = 1_024;
+const STEP: u32 = 256;
+
+/// One step of making the file smaller, where deletions have left much of it empty.
+pub(super) fn give_back(db: &Connection) -> Result<Step> {
+    let free: i64 = db.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+    if free <= SPARE {
+        return Ok(Step::Done(0));
+    }
+    let mut statement = db.prepare_cached(&format!("pragma incremental_vacuum({STEP})"))?;
+    // It gives one page back for each row that is asked for.
+    let mut pages = statement.query([])?;
+    while pages.next()?.is_some() {}
+    Ok(Step::More(0))
 }
 
 /// How many bytes the databases and their logs take.

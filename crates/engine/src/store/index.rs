@@ -25,8 +25,9 @@ const BATCH_BYTES: usize = 4 << 20;
 const GATHER: Duration = Duration::from_millis(200);
 /// How much longer than it worked it rests, while events come in.
 const REST: u32 = 3;
-/// How long it waits after a fault.
-const AFTER_FAULT: Duration = Duration::from_secs(5);
+/// How long it waits after a fault, and after many in a row.
+const AFTER_FAULT: Duration = Duration::from_millis(100);
+const AFTER_FAULTS: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 struct State {
@@ -123,16 +124,37 @@ pub(super) fn start(shared: Arc<Shared>, dir: &Path) -> Result<JoinHandle<()>> {
         .map_err(|error| Error::Io(error.to_string()))
 }
 
+/// What went wrong: a damaged index is made anew, and a damaged log is not its fault.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("the index: {0}")]
+    Index(Error),
+    #[error("the log: {0}")]
+    Log(Error),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Index(error.into())
+    }
+}
+
 fn run(shared: &Shared, dir: &Path) {
+    let mut rest = AFTER_FAULT;
     loop {
+        let before = *shared.progress.borrow();
         let outcome = Indexing::open(shared, dir).and_then(|mut indexing| indexing.follow());
-        let Err(error) = outcome else { return };
-        tracing::warn!(%error, "the search index stopped; it will be tried again");
-        if matches!(error, Error::Damaged(_)) {
+        let Err(fault) = outcome else { return };
+        tracing::warn!(%fault, "the search index stopped; it will be tried again");
+        if matches!(fault, Fault::Index(Error::Damaged(_))) {
             shared.damaged.store(true, Ordering::Relaxed);
-        } else if shared.sleep(AFTER_FAULT) {
+        }
+        // One that gets on is not kept waiting for the next fault.
+        rest = if *shared.progress.borrow() > before { AFTER_FAULT } else { rest };
+        if shared.sleep(rest) {
             return;
         }
+        rest = (rest * 2).min(AFTER_FAULTS);
     }
 }
 
@@ -145,11 +167,10 @@ struct Indexing<'a> {
 }
 
 impl<'a> Indexing<'a> {
-    fn open(shared: &'a Shared, dir: &Path) -> Result<Self> {
-        let log = file::open_reader(dir)?;
-        let id: i64 =
-            log.query_row("select value from marks where name = 'log'", [], |row| row.get(0))?;
-        let newest = arrivals::newest(&log)?;
+    fn open(shared: &'a Shared, dir: &Path) -> std::result::Result<Self, Fault> {
+        let log = file::open_reader(dir).map_err(Fault::Log)?;
+        let id = log_id(&log).map_err(Fault::Log)?;
+        let newest = arrivals::newest(&log).map_err(Fault::Log)?;
         let kept = if shared.damaged.swap(false, Ordering::Relaxed) {
             None
         } else {
@@ -159,14 +180,14 @@ impl<'a> Indexing<'a> {
         let kept = kept.filter(|(state, _)| state.log == id && state.up_to <= newest);
         let (index, up_to) = match kept {
             Some((state, index)) => (index, state.up_to),
-            None => (make_index(dir, id)?, 0),
+            None => (make_index(dir, id).map_err(Fault::Index)?, 0),
         };
         shared.progress.send_replace(up_to);
         Ok(Self { shared, log, index, up_to })
     }
 
     /// Follows the log until the store closes.
-    fn follow(&mut self) -> Result<()> {
+    fn follow(&mut self) -> std::result::Result<(), Fault> {
         while self.wait() {
             let began = Instant::now();
             let intake = self.shared.intake.load(Ordering::Relaxed);
@@ -210,53 +231,60 @@ impl<'a> Indexing<'a> {
     }
 
     /// Takes a batch of the log in, and what is gone out.
-    fn step(&mut self, gone: &[i64]) -> Result<()> {
+    fn step(&mut self, gone: &[i64]) -> std::result::Result<(), Fault> {
         if self.shared.damaged.load(Ordering::Relaxed) {
-            return Err(Error::Damaged("a search found it so".into()));
+            return Err(Fault::Index(Error::Damaged("a search found it so".into())));
         }
         let transaction = self.index.unchecked_transaction()?;
-        let mut up_to = self.up_to;
-        {
-            let mut remove = self.index.prepare_cached("delete from words where rowid = ?1")?;
-            for id in gone.iter().filter(|&&id| id <= up_to) {
-                remove.execute([id])?;
-            }
-            let mut add = self.index.prepare_cached(
-                "insert into words (rowid, title, type, external_id, headers, body)
-                 values (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?;
-            let sql = format!(
-                "select {} from {} where events.id > :up_to order by events.id limit :batch",
-                Document::COLUMNS,
-                Document::FROM
-            );
-            let mut read = self.log.prepare_cached(&sql)?;
-            let mut rows = read.query(named_params! { ":up_to": up_to, ":batch": BATCH })?;
-            let mut bytes = 0;
-            while bytes < BATCH_BYTES {
-                let Some(row) = rows.next()? else {
-                    // Ids that are behind the newest and not in the log will never be.
-                    break;
-                };
-                let document = Document::read(row)?;
-                add.raw_bind_parameter(1, document.id)?;
-                for (n, field) in document.fields.iter().enumerate() {
-                    bytes += field.len();
-                    add.raw_bind_parameter(n + 2, field.as_ref())?;
-                }
-                add.raw_execute()?;
-                up_to = document.id;
-            }
-            if up_to == self.up_to {
-                // Nothing is left, though ids were handed out: they are gone already.
-                up_to = up_to.max(arrivals::newest(&self.log)?);
-            }
-            self.index.prepare_cached("update state set up_to = ?1")?.execute([up_to])?;
+        let mut remove = self.index.prepare_cached("delete from words where rowid = ?1")?;
+        for id in gone.iter().filter(|&&id| id <= self.up_to) {
+            remove.execute([id])?;
         }
+        let mut up_to = self.take_in()?;
+        if up_to == self.up_to {
+            // Nothing is left, though ids were handed out: they are gone already.
+            up_to = up_to.max(arrivals::newest(&self.log).map_err(Fault::Log)?);
+        }
+        self.index.prepare_cached("update state set up_to = ?1")?.execute([up_to])?;
         transaction.commit()?;
         self.up_to = up_to;
         Ok(())
     }
+
+    /// Reads a batch of the log into the index; says which event was the last.
+    fn take_in(&self) -> std::result::Result<i64, Fault> {
+        let log = |error: rusqlite::Error| Fault::Log(error.into());
+        let mut add = self.index.prepare_cached(
+            "insert into words (rowid, title, type, external_id, headers, body)
+             values (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
+        let sql = format!(
+            "select {} from {} where events.id > :up_to order by events.id limit :batch",
+            Document::COLUMNS,
+            Document::FROM
+        );
+        let mut read = self.log.prepare_cached(&sql).map_err(log)?;
+        let params = named_params! { ":up_to": self.up_to, ":batch": BATCH };
+        let mut rows = read.query(params).map_err(log)?;
+        let (mut up_to, mut bytes) = (self.up_to, 0);
+        while bytes < BATCH_BYTES {
+            let Some(row) = rows.next().map_err(log)? else { break };
+            let document = Document::read(row).map_err(Fault::Log)?;
+            add.raw_bind_parameter(1, document.id)?;
+            for (n, field) in document.fields.iter().enumerate() {
+                bytes += field.len();
+                add.raw_bind_parameter(n + 2, field.as_ref())?;
+            }
+            add.raw_execute()?;
+            up_to = document.id;
+        }
+        Ok(up_to)
+    }
+}
+
+/// Which log this is.
+fn log_id(log: &Connection) -> Result<i64> {
+    Ok(log.query_row("select value from marks where name = 'log'", [], |row| row.get(0))?)
 }
 
 /// Which log an index is of, and how far it has come.

@@ -250,12 +250,13 @@ impl Store {
         page: Page<EventId>,
     ) -> Result<Slice<EventSummary, EventId>> {
         let filter = filter.clone();
-        self.read(move |reader| events::list(reader, &filter, page)).await
+        let slow = filter.text.is_some();
+        self.read_filtered(slow, move |reader| events::list(reader, &filter, page)).await
     }
     /// How many events the filter matches; exact at least up to 10,000.
     pub async fn event_count(&self, filter: &EventFilter) -> Result<Count> {
         let filter = filter.clone();
-        self.read(move |reader| events::count(reader, &filter)).await
+        self.read_filtered(true, move |reader| events::count(reader, &filter)).await
     }
     /// One event.
     pub async fn event(&self, id: EventId) -> Result<Event> {
@@ -272,7 +273,7 @@ impl Store {
         step: SignedDuration,
         steps: usize,
     ) -> Result<Vec<EventRate>> {
-        self.read(move |reader| events::rates(reader, until, step, steps)).await
+        self.read_filtered(true, move |reader| events::rates(reader, until, step, steps)).await
     }
     /// The types that occur, most frequent first, at most 200 (of one inbox, if given).
     pub async fn event_types(&self, inbox: Option<InboxId>) -> Result<Vec<String>> {
@@ -333,7 +334,9 @@ impl Store {
     /// Deletes it with its events, arrivals and refusals; says how many events went.
     pub async fn delete_inbox(&self, id: InboxId) -> Result<u64> {
         self.write(move |db| inboxes::doom(db, id)).await?;
-        self.remove_inbox(id)?.wait().await
+        let events = self.remove_inbox(id)?.wait().await?;
+        self.give_back()?;
+        Ok(events)
     }
 
     // -- connections
@@ -498,12 +501,20 @@ impl Store {
         page: Page<RecordId>,
     ) -> Result<Slice<Record, RecordId>> {
         let filter = filter.clone();
-        self.read(move |reader| reader.snapshot(|it| records::list(&it.db, &filter, page))).await
+        let slow = filter.text.is_some();
+        self.read_filtered(slow, move |reader| {
+            reader.snapshot(|it| records::list(&it.db, &filter, page))
+        })
+        .await
     }
     /// How many, not counting deleted ones.
     pub async fn record_count(&self, filter: &RecordFilter) -> Result<Count> {
         let filter = filter.clone();
-        self.read(move |reader| reader.snapshot(|it| records::count(&it.db, &filter))).await
+        let slow = filter.text.is_some();
+        self.read_filtered(slow, move |reader| {
+            reader.snapshot(|it| records::count(&it.db, &filter))
+        })
+        .await
     }
 
     // -- tunnels
@@ -565,7 +576,7 @@ impl Store {
     }
     /// Checks the database's integrity.
     pub async fn check(&self) -> Result<()> {
-        self.read(|reader| file::check(&reader.db)).await
+        self.read_filtered(true, |reader| file::check(&reader.db)).await
     }
 
     // -- how it is done
@@ -575,6 +586,19 @@ impl Store {
         F: FnOnce(&readers::Reader) -> Result<T> + Send + 'static,
     {
         self.inner.readers.read(work).await
+    }
+
+    /// A read that may take long where it is `slow`: those leave a thread for the others.
+    async fn read_filtered<T, F>(&self, slow: bool, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&readers::Reader) -> Result<T> + Send + 'static,
+    {
+        if slow {
+            self.inner.readers.read_slowly(work).await
+        } else {
+            self.inner.readers.read(work).await
+        }
     }
 
     async fn write<T, F>(&self, work: F) -> Result<T>
@@ -606,7 +630,12 @@ impl Store {
         for stream in orphans {
             self.remove_stream(stream)?.wait().await?;
         }
-        Ok(())
+        self.give_back()
+    }
+
+    /// Makes the file smaller after a deletion, step by step; nobody waits for it.
+    fn give_back(&self) -> Result<()> {
+        self.inner.writer.write_in_steps(file::give_back).map(drop)
     }
 }
 

@@ -16,6 +16,8 @@ use super::{Error, Result, file, index};
 
 /// How many threads read. A slow search takes one; the log must still be readable.
 const READERS: usize = 3;
+/// How many of them a slow read may have.
+const SLOW: usize = READERS - 1;
 /// How many reads may wait before their callers wait outside.
 const WAITING: usize = 256;
 /// How many of SQLite's steps pass between looks at whether anybody still wants the answer.
@@ -57,6 +59,7 @@ struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
     room: Arc<Semaphore>,
+    slow: Semaphore,
 }
 
 impl Shared {
@@ -86,6 +89,7 @@ impl Readers {
             queue: Mutex::default(),
             wake: Condvar::new(),
             room: Arc::new(Semaphore::new(WAITING)),
+            slow: Semaphore::new(SLOW),
         });
         let threads = (0..READERS)
             .map(|n| {
@@ -103,6 +107,22 @@ impl Readers {
             })
             .collect::<Result<_>>()?;
         Ok(Self { shared, threads: Mutex::new(threads) })
+    }
+
+    /// How many more slow reads could begin now.
+    #[cfg(test)]
+    pub(super) fn slow_left(&self) -> usize {
+        self.shared.slow.available_permits()
+    }
+
+    /// Reads what may take long, so that there is always a thread for what does not.
+    pub(super) async fn read_slowly<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Reader) -> Result<T> + Send + 'static,
+    {
+        let _turn = self.shared.slow.acquire().await.map_err(|_| Error::Closed)?;
+        self.read(work).await
     }
 
     /// Reads. A caller that stops waiting stops the reading too.
@@ -150,6 +170,7 @@ impl Readers {
         queue.jobs.clear();
         drop(queue);
         self.shared.room.close();
+        self.shared.slow.close();
         self.shared.wake.notify_all();
     }
 

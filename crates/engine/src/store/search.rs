@@ -31,17 +31,33 @@ pub(super) fn find(reader: &Reader, filter: &EventFilter, span: Span) -> Result<
             return look_into(reader, &query, &few, span.take);
         }
     }
-    let found = index::snapshot(&reader.dir).and_then(|snapshot| match snapshot {
+    let snapshot = index::snapshot(&reader.dir).map_err(Fault::Index);
+    let found = snapshot.and_then(|snapshot| match snapshot {
         Some((index, up_to)) => find_both(reader, &index, up_to, filter, &query, span),
-        None => scan(reader, filter, &query, span),
+        None => Ok(scan(reader, filter, &query, span)?),
     });
     match found {
-        Err(Error::Damaged(why)) => {
-            tracing::warn!(why, "the search index is damaged");
-            reader.index.damaged();
+        Ok(found) => Ok(found),
+        Err(Fault::Log(error)) => Err(error),
+        Err(Fault::Index(error)) => {
+            tracing::warn!(%error, "the search index could not be used");
+            if matches!(error, Error::Damaged(_)) {
+                reader.index.damaged();
+            }
             scan(reader, filter, &query, span)
         }
-        found => found,
+    }
+}
+
+/// Where a search failed: without the index it can go on, without the log it cannot.
+enum Fault {
+    Index(Error),
+    Log(Error),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Log(error)
     }
 }
 
@@ -53,7 +69,7 @@ fn find_both(
     filter: &EventFilter,
     query: &Query,
     span: Span,
-) -> Result<Vec<i64>> {
+) -> std::result::Result<Vec<i64>, Fault> {
     let in_index = Span { below: span.below.min(up_to.saturating_add(1)), ..span };
     let behind = Span { above: span.above.max(up_to), ..span };
     let mut found = match span.direction {
@@ -76,22 +92,22 @@ fn look_up(
     filter: &EventFilter,
     query: &Query,
     span: Span,
-) -> Result<Vec<i64>> {
-    let mut statement = index.prepare(&format!(
+) -> std::result::Result<Vec<i64>, Fault> {
+    let fault = |error: rusqlite::Error| Fault::Index(error.into());
+    let sql = format!(
         "select rowid from words
          where words match :query and rowid > :above and rowid < :below order by rowid {}",
         span.direction.sql()
-    ))?;
-    let mut rows = statement.query(named_params! {
-        ":query": query.index_syntax(),
-        ":above": span.above,
-        ":below": span.below,
-    })?;
+    );
+    let mut statement = index.prepare(&sql).map_err(fault)?;
+    let syntax = query.index_syntax();
+    let params = named_params! { ":query": syntax, ":above": span.above, ":below": span.below };
+    let mut rows = statement.query(params).map_err(fault)?;
     let mut found = Vec::new();
     while found.len() < span.take {
-        let Some(row) = rows.next()? else { break };
+        let Some(row) = rows.next().map_err(fault)? else { break };
         reader.go_on()?;
-        let id = row.get(0)?;
+        let id = row.get(0).map_err(fault)?;
         // The index may still hold what the log does not.
         if events::matches(&reader.db, filter, id)? {
             found.push(id);

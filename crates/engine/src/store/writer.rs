@@ -85,6 +85,9 @@ impl Queue {
     }
 }
 
+/// Is told an inbox.
+type Tell = Box<dyn Fn(Option<InboxId>) + Send + Sync>;
+
 /// What callers and the writer share.
 pub(super) struct Shared {
     queue: Mutex<Queue>,
@@ -100,7 +103,7 @@ pub(super) struct Shared {
     /// Whether the last write failed for want of room on the disk.
     pub(super) full: AtomicBool,
     /// Told of each inbox of which refusals have reached the disk.
-    pub(super) refused: OnceLock<Box<dyn Fn(Option<InboxId>) + Send + Sync>>,
+    pub(super) refused: OnceLock<Tell>,
 }
 
 impl Shared {
@@ -609,7 +612,11 @@ impl Group<'_, '_> {
         let again: Vec<_> =
             self.others.into_iter().filter_map(|(work, outcome)| work.answer(outcome)).collect();
         if !again.is_empty() {
-            self.shared.lock().others.extend(again);
+            let mut queue = self.shared.lock();
+            // What is left of a long write is taken up again on the next start.
+            if !queue.closing {
+                queue.others.extend(again);
+            }
         }
     }
 

@@ -195,3 +195,33 @@ async fn types_are_named_most_frequent_first() {
     assert_eq!(desk.store.event_types(None).await.unwrap(), ["z", "y", "x"]);
     assert_eq!(desk.store.event_types(Some(a)).await.unwrap(), ["x", "y"]);
 }
+
+#[tokio::test]
+async fn slow_reads_leave_the_log_readable() {
+    let desk = Desk::new();
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let held = Arc::new(Mutex::new(held));
+    let slow: Vec<_> = (0..4)
+        .map(|_| {
+            let (store, held) = (desk.store.clone(), Arc::clone(&held));
+            tokio::spawn(async move {
+                let wait = move |_: &readers::Reader| {
+                    let _ = held.lock().unwrap().recv();
+                    Ok(())
+                };
+                store.read_filtered(true, wait).await
+            })
+        })
+        .collect();
+    while desk.store.inner.readers.slow_left() > 0 {
+        tokio::task::yield_now().await;
+    }
+
+    let listed = desk.list(&EventFilter::default(), page(10, At::Newest)).await;
+
+    assert_eq!(listed, []);
+    drop(hold);
+    for read in slow {
+        read.await.unwrap().unwrap();
+    }
+}

@@ -227,3 +227,53 @@ async fn a_setting_is_what_it_was_set_to_last() {
 
     assert_eq!(desk.store.setting("settings").await.unwrap().as_deref(), Some("2"));
 }
+
+#[tokio::test]
+async fn a_deletion_gives_room_back_to_the_disk() {
+    let desk = Desk::new();
+    let inbox = desk.inbox("a").await;
+    let many = (0..300)
+        .map(|_| {
+            let mut event = event(inbox, "x", "");
+            event.body = vec![7; 40_000].into();
+            Arrival { key: None, event }
+        })
+        .collect();
+    desk.store.accept(many).await.unwrap();
+    let before = desk.number("select page_count from pragma_page_count");
+
+    desk.store.delete_inbox(inbox).await.unwrap();
+    // The steps go on behind other writes.
+    while desk.number("select freelist_count from pragma_freelist_count") > 1_024 {
+        desk.store.set_setting("turn", "1".into()).await.unwrap();
+    }
+
+    assert!(desk.number("select page_count from pragma_page_count") < before - 1_000);
+    desk.store.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_store_closes_without_waiting_for_the_end_of_a_long_deletion() {
+    let desk = Desk::new();
+    let inbox = desk.inbox("a").await;
+    let many = (0..20_000).map(|_| Arrival { key: None, event: event(inbox, "x", "") }).collect();
+    desk.store.accept(many).await.unwrap();
+    let deletes = {
+        let store = desk.store.clone();
+        tokio::spawn(async move { store.delete_inbox(inbox).await })
+    };
+    while desk.store.inbox(inbox).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+
+    desk.store.close().await.unwrap();
+
+    assert_eq!(deletes.await.unwrap(), Err(Error::Closed));
+    assert!(desk.number("select count(*) from events") > 0);
+    // The next start takes it up.
+    let desk = Desk::at(desk.dir);
+    while desk.number("select count(*) from inboxes") > 0 {
+        desk.store.set_setting("turn", "1".into()).await.unwrap();
+    }
+    assert_eq!(desk.number("select count(*) from events"), 0);
+}

@@ -104,7 +104,7 @@ async fn a_sync_has_one_run_at_work() {
 
     let (first, second) = (first.unwrap(), second.unwrap());
     assert_eq!(first, second);
-    assert_eq!(desk.store.unfinished_runs().await.unwrap(), [first.clone()]);
+    assert_eq!(desk.store.unfinished_runs().await.unwrap(), std::slice::from_ref(&first));
     assert_eq!(desk.store.sync(sync).await.unwrap().next_run_at, Some(at(60)));
     // One that runs is not due.
     assert_eq!(desk.store.due_syncs(at(100), 10).await.unwrap(), []);

@@ -150,7 +150,8 @@ async fn an_index_of_another_log_is_not_believed() {
     let (a, b) = (one.inbox("a").await, other.inbox("b").await);
     let lemon = one.put(a, "lemon", "").await;
     let melon = other.put(b, "melon", "").await;
-    (one.indexed(lemon).await, other.indexed(melon).await);
+    one.indexed(lemon).await;
+    other.indexed(melon).await;
     one.store.close().await.unwrap();
     other.store.close().await.unwrap();
     std::fs::copy(one.dir.path().join("search.db"), other.dir.path().join("search.db")).unwrap();
