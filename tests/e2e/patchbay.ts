@@ -1,0 +1,102 @@
+// A Patchbay of its own for each test: the headless host on a data directory that is thrown away.
+
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+import { test as base, expect, type Page } from "@playwright/test";
+
+const PROGRAM = process.env.PATCHBAY ?? "patchbay";
+
+export class Patchbay {
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly folder: string,
+    /** Logs in once. */
+    readonly loginUrl: string,
+  ) {}
+
+  static async start(): Promise<Patchbay> {
+    const folder = mkdtempSync(join(tmpdir(), "patchbay-e2e-"));
+    const key = join(folder, "vault.key");
+    execFileSync(PROGRAM, ["vault", "init", "--vault-key-file", key]);
+    const listen = ["--api", "127.0.0.1:0", "--ingress", "127.0.0.1:0"];
+    const vault = ["--vault", "file", "--vault-key-file", key];
+    const data = ["--data-dir", join(folder, "data")];
+    const child = spawn(PROGRAM, ["serve", "--sandbox", ...listen, ...vault, ...data], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const url = await new Promise<string>((ready, ended) => {
+      // It is read to the end, so that the program never writes into a closed pipe.
+      createInterface({ input: child.stdout! }).on("line", (line) => {
+        const url = /http:\S+#login=\S+/.exec(line)?.[0];
+        if (url) ready(url);
+      });
+      child.once("exit", () => ended(new Error("patchbay serve ended before it was ready")));
+    });
+    return new Patchbay(child, folder, url);
+  }
+
+  get dataDir(): string {
+    return join(this.folder, "data");
+  }
+
+  /** Asks or tells the management API, as the command line does. */
+  async api(method: string, path: string, body?: unknown): Promise<any> {
+    const serving = JSON.parse(readFileSync(join(this.dataDir, "serve.json"), "utf8"));
+    const token = readFileSync(serving.token_file, "utf8").trim();
+    const answer = await fetch(serving.api_url + path, {
+      method,
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+    const text = await answer.text();
+    return text === "" ? undefined : JSON.parse(text);
+  }
+
+  async stop(): Promise<void> {
+    const ended = new Promise((done) => this.child.once("exit", done));
+    this.child.kill("SIGTERM");
+    await ended;
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** A page that fails its test when anything is wrong that a person might not see. */
+function watched(page: Page, faults: string[]): Page {
+  page.on("pageerror", (error) => faults.push(`error: ${error.message}`));
+  page.on("console", (message) => {
+    if (message.type() === "error") faults.push(`console: ${message.text()}`);
+  });
+  return page;
+}
+
+interface Fixtures {
+  patchbay: Patchbay;
+  /** Logged in, at the first page. */
+  app: Page;
+}
+
+export const test = base.extend<Fixtures>({
+  patchbay: async ({}, use) => {
+    const patchbay = await Patchbay.start();
+    await use(patchbay);
+    await patchbay.stop();
+  },
+  app: async ({ page, patchbay }, use) => {
+    const faults: string[] = [];
+    await page.addInitScript(() => {
+      document.addEventListener("securitypolicyviolation", (event) => {
+        console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`);
+      });
+    });
+    await watched(page, faults).goto(patchbay.loginUrl);
+    await use(page);
+    expect(faults).toEqual([]);
+  },
+});
+
+export { expect };
