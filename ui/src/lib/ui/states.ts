@@ -130,7 +130,7 @@ export function runState(run: SyncRun): StateView {
 
 /** How far a run is: `6,200 of about 10,000`, or `6,200 records` where nobody knows the total. */
 export function runProgress(run: SyncRun): string {
-  return run.expected
+  return run.expected && run.state === "running"
     ? `${number(run.records)} of about ${number(run.expected)}`
     : counted(run.records, "record");
 }
