@@ -12,13 +12,16 @@ const GATHER = 250;
 export const queries = new QueryClient({
   defaultOptions: {
     queries: {
+      // The host is this computer: it answers without a network too, whatever the browser thinks
+      // of being online.
+      networkMode: "always",
       // Notices say when something is stale; time alone does not make it so.
       staleTime: Infinity,
       refetchOnWindowFocus: false,
       // What the host refused, it refuses again; only a host that is gone is worth another try.
       retry: (failures, error) => failures < 2 && !(error instanceof Refused),
     },
-    mutations: { retry: false },
+    mutations: { networkMode: "always", retry: false },
   },
 });
 
