@@ -156,10 +156,14 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection> {
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     db.busy_timeout(BUSY)?;
-    // These three are taken while the file is empty, and ignored after.
-    db.pragma_update(None, "page_size", PAGE_SIZE)?;
-    db.pragma_update(None, "auto_vacuum", "incremental")?;
-    db.pragma_update(None, "application_id", APPLICATION_ID)?;
+    // Said once, to an empty file: each of these writes, and a connection must open though the disk
+    // is full.
+    let application: i32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if application != APPLICATION_ID {
+        db.pragma_update(None, "page_size", PAGE_SIZE)?;
+        db.pragma_update(None, "auto_vacuum", "incremental")?;
+        db.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
     db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     db.pragma_update(None, "synchronous", "full")?;
     // On macOS a plain fsync stops at the drive's cache. Elsewhere these mean nothing.
