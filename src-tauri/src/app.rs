@@ -116,16 +116,16 @@ async fn begin(app: AppHandle, args: Args, data_dir: PathBuf, ownership: Ownersh
         }
         // For as long as this process, so that streams may hold on to it.
         Ownership::Theirs(remote) => Door::Theirs { remote: Box::leak(Box::new(remote)), host },
-        Ownership::Unusable(error) => say_unusable(error, host, &data_dir),
+        Ownership::Unusable(error) => say_unusable(error, &host, &data_dir),
         Ownership::Shown => return,
     };
     // This is the only place that sets it.
     let _ = app.state::<Desktop>().door.set(door);
 }
 
-fn say_unusable(error: engine::OpenError, host: Arc<dyn Host>, data_dir: &Path) -> Door {
+fn say_unusable(error: engine::OpenError, host: &Arc<dyn Host>, data_dir: &Path) -> Door {
     tracing::error!("Patchbay could not start: {error}");
-    opening::shut(error, &host, data_dir)
+    opening::shut(error, host, data_dir)
 }
 
 fn say_moved(app: &AppHandle, address: std::net::SocketAddr) {

@@ -7,7 +7,7 @@
 //! with its reason.
 //!
 //! This is a hot path: no middleware, no span per request, and a body that came in one piece is
-//! never copied. Statuses are the connector's where it names them, and [`refused`]'s otherwise.
+//! never copied. Statuses are the connector's where it names them, and those of `refused` otherwise.
 
 mod body;
 mod server;
