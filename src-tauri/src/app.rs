@@ -116,7 +116,10 @@ async fn begin(app: AppHandle, args: Args, data_dir: PathBuf, ownership: Ownersh
         }
         // For as long as this process, so that streams may hold on to it.
         Ownership::Theirs(remote) => Door::Theirs { remote: Box::leak(Box::new(remote)), host },
-        Ownership::Unusable(error) => say_unusable(error, &host, &data_dir),
+        Ownership::Unusable(error) => {
+            let host: Arc<dyn Host> = host;
+            say_unusable(error, &host, &data_dir)
+        }
         Ownership::Shown => return,
     };
     // This is the only place that sets it.
