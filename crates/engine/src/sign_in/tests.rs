@@ -369,7 +369,9 @@ async fn a_browser_that_comes_back_is_told_that_it_is_signed_in_and_the_port_clo
     let id = bench.connection().await;
     assert_eq!(bench.why(id).await, "It has not been signed in yet.");
     let authorize = bench.engine.authorize(id).await.unwrap();
-    assert!(bench.engine.sign_in_waits());
+    assert!(bench.engine.inner.sign_ins.waits(id));
+    // Its browser comes back to a listener of its own: no door opens for strangers.
+    assert!(!bench.engine.sign_in_waits());
     assert!(bench.engine.connection(id).await.unwrap().signing_in);
     let scope = authorize.authorize_url.query_pairs().find(|(name, _)| name == "scope").unwrap();
     assert_eq!(scope.1, "read,write");
@@ -384,7 +386,7 @@ async fn a_browser_that_comes_back_is_told_that_it_is_signed_in_and_the_port_clo
     assert_eq!(headers["referrer-policy"], "no-referrer");
     assert!(headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
     is_closed(&landed).await;
-    assert!(!bench.engine.sign_in_waits());
+    assert!(!bench.engine.inner.sign_ins.waits(id));
     let row = bench.row(id).await;
     assert_eq!(row.connection.state, ConnectionState::Ready);
     assert_eq!(row.account.as_deref(), Some("Acme"));
@@ -500,9 +502,9 @@ async fn a_sign_in_waits_for_ten_minutes() {
 
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(599)).await;
-    assert!(bench.engine.sign_in_waits());
+    assert!(bench.engine.inner.sign_ins.waits(id));
     tokio::time::advance(Duration::from_secs(2)).await;
-    assert!(!bench.engine.sign_in_waits());
+    assert!(!bench.engine.inner.sign_ins.waits(id));
     tokio::time::resume();
 
     is_closed(&landed).await;
@@ -522,7 +524,7 @@ async fn a_code_that_is_refused_is_a_denial_whatever_the_status() {
         let error = bench.engine.complete_sign_in(&landed).await.unwrap_err();
 
         assert_eq!(matches!(error, Error::Denied(_)), denied, "{error}");
-        assert!(!bench.engine.sign_in_waits());
+        assert!(!bench.engine.inner.sign_ins.waits(id));
     }
     // A verifier that is not the challenge's.
     bench.provider.books().mood = Mood::Fair;
