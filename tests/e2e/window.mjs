@@ -14,7 +14,7 @@ const PROGRAM = process.env.PATCHBAY_DESKTOP ?? "patchbay-desktop";
 const RESULTS = new URL("./results/", import.meta.url).pathname;
 const ELEMENT = "element-6066-11e4-a52e-4f735466cecf";
 /** How long anything may take that a user waits for, in milliseconds. */
-const PATIENCE = 60_000;
+const PATIENCE = Number(process.env.PAT ?? 60_000);
 
 /** Asks again until `look` finds something. */
 async function until(what, look) {
@@ -91,6 +91,12 @@ class Window {
     return this.ask("POST", "/execute/sync", { script, args: [] });
   }
 
+  /** What is seen when something has failed. */
+  async explain() {
+    console.error(await this.run("return location.href + '\\n' + document.body.innerText;"));
+    await this.picture("window-failed.png");
+  }
+
   end() {
     this.#driver.kill();
   }
@@ -103,7 +109,7 @@ async function call(url, method, body) {
     signal: AbortSignal.timeout(PATIENCE),
   });
   const { value } = await answer.json();
-  if (!answer.ok) throw new Error(`${method} ${url}: ${value?.message ?? answer.status}`);
+  if (!answer.ok) throw new Error(`${method} ${url}: ${value?.error ?? answer.status} ${value?.message ?? ""}`);
   return value;
 }
 
@@ -173,7 +179,7 @@ async function attempt() {
     await quit(dataDir);
     return {};
   } catch (error) {
-    await window.picture("window-failed.png").catch(() => {});
+    await window.explain().catch(() => {});
     return { begun: true, error };
   } finally {
     window.end();
