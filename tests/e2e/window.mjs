@@ -14,7 +14,7 @@ const PROGRAM = process.env.PATCHBAY_DESKTOP ?? "patchbay-desktop";
 const RESULTS = new URL("./results/", import.meta.url).pathname;
 const ELEMENT = "element-6066-11e4-a52e-4f735466cecf";
 /** How long anything may take that a user waits for, in milliseconds. */
-const PATIENCE = Number(process.env.PAT ?? 60_000);
+const PATIENCE = 60_000;
 
 /** Asks again until `look` finds something. */
 async function until(what, look) {

@@ -15,6 +15,9 @@ export const queries = new QueryClient({
       // The host is this computer: it answers without a network too, whatever the browser thinks
       // of being online.
       networkMode: "always",
+      // By default a result tells only of what was read from it before. Pages read `a.data && b.data`:
+      // where b comes first, nobody has read its data yet, and nobody would hear of it again.
+      notifyOnChangeProps: "all",
       // Notices say when something is stale; time alone does not make it so.
       staleTime: Infinity,
       refetchOnWindowFocus: false,
