@@ -21,10 +21,6 @@ const BORE: (&str, &str) = ("bore-cli", "0.6.0");
 /// Programs of this repository that are behind a feature, so that they are looked at too.
 const FEATURES: [&str; 2] = ["--features", "xtask/icons,xtask/measure"];
 
-/// Not part of a whole run: the window can be driven, but its first page does not always come up
-/// under a virtual display. `--only window` runs it.
-const BY_NAME_ONLY: &str = "window";
-
 /// One thing that can be right or wrong.
 struct Step {
     name: &'static str,
@@ -99,8 +95,7 @@ fn chosen(only: &[String]) -> Result<Vec<&'static Step>> {
             names.extend(step.needs);
         }
     }
-    let in_whole_run = |step: &&Step| names.is_empty() && step.name != BY_NAME_ONLY;
-    Ok(STEPS.iter().filter(|step| in_whole_run(step) || names.contains(&step.name)).collect())
+    Ok(STEPS.iter().filter(|step| names.is_empty() || names.contains(&step.name)).collect())
 }
 
 fn sum_up(done: &[(&Step, End, Duration)]) -> Result<()> {
