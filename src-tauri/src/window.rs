@@ -11,13 +11,6 @@ use crate::{pages, tray};
 /// Its label, which the capability names.
 pub(crate) const LABEL: &str = "main";
 
-/// WebKitGTK tells pages the language `C` where the locale is `C.UTF-8`, as it is on many servers.
-/// That is no language, and libraries that format numbers in it do not even load.
-const LANGUAGE: &str = "try { new Intl.NumberFormat(navigator.language); } catch {
-    for (const [name, value] of [['language', 'en-US'], ['languages', ['en-US']]])
-        Object.defineProperty(navigator, name, { value, configurable: true });
-}";
-
 /// Makes it. It may only go to our pages; whatever else it is sent to is refused.
 pub(crate) fn open<R: Runtime>(app: &AppHandle<R>, visible: bool) -> tauri::Result<()> {
     WebviewWindowBuilder::new(app, LABEL, pages::home())
@@ -26,7 +19,6 @@ pub(crate) fn open<R: Runtime>(app: &AppHandle<R>, visible: bool) -> tauri::Resu
         .min_inner_size(720.0, 480.0)
         .visible(visible)
         .zoom_hotkeys_enabled(true)
-        .initialization_script(LANGUAGE)
         .on_navigation(|url| {
             let ours = pages::has(url);
             if !ours {

@@ -199,13 +199,17 @@ impl Engine {
         };
         let secrets = self::secrets(way, &secrets, Missing::Allowed)?;
 
+        // First of all: from here on nothing carries the old host's credentials to a new one.
+        if let Some(settings) = &settings {
+            self.hold_if_moved(&connector, way, &before, settings).await?;
+        }
         let after = self.inner.store.update_connection(id, name, settings).await?;
         self.inner.outgoing.forget(id);
         self.inner.sign_ins.forget_credential(id).await;
         if !secrets.is_empty() {
             self.change_secrets(id, &secrets).await?;
         }
-        self.settle(&connector, way, &before, &after, &secrets).await?;
+        self.take_token(&after, &secrets).await?;
         self.connection_changed();
         self.connection(id).await
     }
@@ -244,6 +248,12 @@ impl Engine {
     /// that is gone or broken keeps nobody from deleting a connection.
     pub async fn delete_connection(&self, id: ConnectionId) -> Result<(), Error> {
         let connection = self.inner.store.connection(id).await?;
+        for inbox in self.inner.store.inboxes().await? {
+            if inbox.inbox.connection == Some(id) {
+                // Without the connection nobody could take the address back.
+                crate::inbox::registration::withdraw(self, &inbox).await;
+            }
+        }
         self.inner.sign_ins.end(id);
         self.stop_runs(id).await;
         // A renewal under way ends first: it would write secrets after they were removed.
@@ -341,34 +351,42 @@ impl Engine {
         }
     }
 
-    /// What a change means for the state of a connection.
-    async fn settle(
+    /// Lets a connection wait for its user when `settings` lead to another host than before.
+    async fn hold_if_moved(
         &self,
         connector: &Connector,
         way: &Way,
         before: &Connection,
-        after: &Connection,
-        given: &Secrets,
+        settings: &BTreeMap<String, String>,
     ) -> Result<(), Error> {
-        let token = given.get(TOKEN).is_some();
-        let state = &after.connection.state;
-        if token && matches!(state, ConnectionState::NeedsSignIn { .. } | ConnectionState::Ready) {
-            self.connection_ready(after.id).await?;
-            self.first_check(after.id).await;
+        if before.secrets.is_none() || matches!(way.kind, WayKind::None) {
             return Ok(());
         }
         let hosts = |connection: &Connection| {
             let values = self.values(connection, connector, &json!({}));
             self.reach(connector, &values).ok().map(|reach| reach.hosts)
         };
-        let moved = hosts(before) != hosts(after);
-        if moved && after.secrets.is_some() && !matches!(way.kind, WayKind::None) {
-            let why = if way.browser() {
-                "Its settings lead to another host. Sign in there."
-            } else {
-                "Its settings lead to another host. Enter its token again."
-            };
-            self.connection_needs_sign_in(after.id, why.into()).await?;
+        let mut after = before.clone();
+        after.connection.settings = settings.clone();
+        if hosts(before) == hosts(&after) {
+            return Ok(());
+        }
+        let why = if way.browser() {
+            "Its settings lead to another host. Sign in there."
+        } else {
+            "Its settings lead to another host. Enter its token again."
+        };
+        Ok(self.connection_needs_sign_in(before.id, why.into()).await?)
+    }
+
+    /// A pasted token makes a connection ready, as far as its first check shows.
+    async fn take_token(&self, after: &Connection, given: &Secrets) -> Result<(), Error> {
+        let state = &after.connection.state;
+        let waits_for_it =
+            matches!(state, ConnectionState::NeedsSignIn { .. } | ConnectionState::Ready);
+        if given.get(TOKEN).is_some() && waits_for_it {
+            self.connection_ready(after.id).await?;
+            self.first_check(after.id).await;
         }
         Ok(())
     }

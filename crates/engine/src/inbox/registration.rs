@@ -20,6 +20,9 @@ use crate::outgoing::{self, ApiRequest};
 /// How often it is looked at without a reason: a sender may have lost an entry.
 const INTERVAL: Duration = Duration::from_secs(15 * 60);
 
+/// How long a sender may take to forget an inbox that is deleted.
+const WITHDRAWAL: Duration = Duration::from_secs(10);
+
 /// Keeps all registrations as they should be, until the engine stops.
 pub(crate) fn keep(engine: Engine) {
     let stopping = engine.inner.stopping.clone();
@@ -44,8 +47,15 @@ pub(crate) async fn withdraw(engine: &Engine, inbox: &Inbox) {
     else {
         return;
     };
-    if let Err(error) = engine.remove_entries(&connection, &connector, register, ids).await {
-        tracing::warn!(inbox.id = %inbox.id, %error, "the sender still knows a deleted inbox");
+    let removal = engine.remove_entries(&connection, &connector, register, ids);
+    match tokio::time::timeout(WITHDRAWAL, removal).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(inbox.id = %inbox.id, %error, "the sender still knows a deleted inbox");
+        }
+        Err(_) => {
+            tracing::warn!(inbox.id = %inbox.id, "the sender did not take a deleted inbox back");
+        }
     }
 }
 

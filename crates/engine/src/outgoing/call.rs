@@ -169,7 +169,7 @@ impl Engine {
         if let Some(base) = &connector.base_url {
             // A host that is filled in from a setting alone, with no suffix of the provider's, is
             // one that the user typed.
-            typed = base.text().trim_start_matches("https://").starts_with("{{ settings.");
+            typed = is_typed(base.text());
             hosts.extend(host_of(&base.render(Place::Address, values)?));
         }
         for way in &connector.auth {
@@ -195,6 +195,18 @@ impl Engine {
         let is_sandbox = connector.status == Status::Sandbox;
         self.sandbox().filter(|_| is_sandbox).map(|sandbox| sandbox.url.clone())
     }
+}
+
+/// Whether the host of an address is one setting and nothing else.
+fn is_typed(base: &str) -> bool {
+    let after = base.strip_prefix("https://").or_else(|| base.strip_prefix("http://"));
+    let after = after.unwrap_or(base).trim_start();
+    let Some(inner) = after.strip_prefix("{{") else { return false };
+    let Some((name, rest)) = inner.split_once("}}") else { return false };
+    let is_setting = name.trim().strip_prefix("settings.").is_some_and(|name| {
+        name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+    });
+    is_setting && (rest.is_empty() || rest.starts_with(['/', ':']))
 }
 
 fn host_of(url: &str) -> Option<String> {
@@ -301,4 +313,30 @@ fn good(errors: &Errors, answer: Answer, now: Timestamp) -> Result<Answer, Error
         })
         .map_or_else(String::new, |message| domain::text::clean(&message, 300));
     Err(Error::Status { host: answer.host, status: answer.status, message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_typed;
+
+    #[test]
+    fn a_host_is_typed_when_it_is_one_setting_and_nothing_else() {
+        for typed in [
+            "{{ settings.url }}",
+            "https://{{ settings.host }}",
+            "https://{{settings.host}}/api",
+            "http://{{ settings.host }}:8080",
+        ] {
+            assert!(is_typed(typed), "{typed}");
+        }
+        for not in [
+            "https://api.shop.example",
+            "https://{{ settings.shop }}.shop.example/admin",
+            "https://{{ settings.a }}{{ settings.b }}",
+            "https://{{ token.host }}",
+            "https://api.shop.example/{{ settings.shop }}",
+        ] {
+            assert!(!is_typed(not), "{not}");
+        }
+    }
 }

@@ -202,7 +202,11 @@ pub(super) fn make_key_file(path: &Path) -> Result<(), Error> {
     let refuse = |problem: String| Error::KeyFile { path: path.into(), problem };
     let mut key = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *key).map_err(|error| Error::Io(error.to_string()))?;
-    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+    if let Some(folder) = path
+        .parent()
+        // That of a bare name is empty, and means here.
+        .filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+    {
         private::make_folder(folder).map_err(|error| refuse(format!("cannot be made: {error}")))?;
     }
     let mut file = match private::options().write(true).create_new(true).open(path) {
