@@ -8,8 +8,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use rusqlite::{Connection, MAIN_DB};
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, ErrorCode, MAIN_DB};
 
 use super::{Error, Result, file};
 
@@ -20,10 +22,14 @@ const BEGIN: u32 = 4_096;
 const LIMIT: u32 = 16_384;
 /// How much it may grow further where a pass did not help, because a reader is at an old state.
 const MORE: u32 = 4_096;
+/// How long a pass that the writer waits for waits for such readers.
+const READERS: Duration = Duration::from_millis(250);
 
 #[derive(Default)]
 struct State {
     wanted: bool,
+    /// The writer waits for it.
+    waited_for: bool,
     at_work: bool,
     /// How many passes have ended.
     passes: u64,
@@ -75,8 +81,8 @@ impl Shared {
         // One pass that begins now, while nothing is written, reaches the end.
         let until = state.passes + if state.at_work { 2 } else { 1 };
         while state.passes < until && !state.closing {
-            if !state.at_work && !state.wanted {
-                state.wanted = true;
+            if !state.at_work && !state.waited_for {
+                (state.wanted, state.waited_for) = (true, true);
                 self.wake.notify_one();
             }
             state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -94,6 +100,7 @@ impl Shared {
 /// Starts the thread.
 pub(super) fn start(shared: Arc<Shared>, dir: &Path) -> Result<JoinHandle<()>> {
     let db = file::open_checkpointer(dir)?;
+    db.busy_timeout(READERS)?;
     shared.limit.store(LIMIT, Ordering::Relaxed);
     std::thread::Builder::new()
         .name("store-checkpoint".into())
@@ -108,11 +115,17 @@ fn run(shared: &Shared, db: &Connection) {
             state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
             continue;
         }
-        state.wanted = false;
-        state.at_work = true;
+        // While the writer waits there is time for the readers of old states too.
+        let mode = match state.waited_for {
+            true => CheckpointMode::RESTART,
+            false => CheckpointMode::PASSIVE,
+        };
+        (state.wanted, state.waited_for, state.at_work) = (false, false, true);
         drop(state);
-        let outcome = db.wal_checkpoint_v2(Some(MAIN_DB), rusqlite::wal::CheckpointMode::PASSIVE);
-        if let Err(error) = outcome {
+        let outcome = db.wal_checkpoint_v2(Some(MAIN_DB), mode);
+        if let Err(error) = outcome
+            && error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy)
+        {
             // A full disk, most likely. The WAL holds all of it, and the next pass tries again.
             tracing::warn!(%error, "the database's log could not be taken in");
         }

@@ -18,7 +18,7 @@ use super::{Error, Result, arrivals, file};
 
 /// The format of the index; another one is made anew.
 const FORMAT: u32 = 1;
-/// How many events one transaction takes, and how many bytes of them.
+/// How many events one transaction takes, and how many bytes of bodies it reads for that.
 const BATCH: usize = 256;
 const BATCH_BYTES: usize = 4 << 20;
 /// How long it waits for company after the first new event.
@@ -251,34 +251,40 @@ impl<'a> Indexing<'a> {
         Ok(())
     }
 
-    /// Reads a batch of the log into the index; says which event was the last.
+    /// Takes a batch of the log into the index; says which event was the last.
     fn take_in(&self) -> std::result::Result<i64, Fault> {
-        let log = |error: rusqlite::Error| Fault::Log(error.into());
         let mut add = self.index.prepare_cached(
             "insert into words (rowid, title, type, external_id, headers, body)
              values (?1, ?2, ?3, ?4, ?5, ?6)",
         )?;
+        let batch = self.read_batch().map_err(Fault::Log)?;
+        for document in &batch {
+            add.raw_bind_parameter(1, document.id)?;
+            for (n, field) in document.fields.iter().enumerate() {
+                add.raw_bind_parameter(n + 2, field.as_ref())?;
+            }
+            add.raw_execute()?;
+        }
+        Ok(batch.last().map_or(self.up_to, |last| last.id))
+    }
+
+    /// What follows in the log. It is read before any of it is indexed, since the WAL cannot start
+    /// over while somebody reads, and indexing takes much longer than reading.
+    fn read_batch(&self) -> Result<Vec<Document<'static>>> {
         let sql = format!(
             "select {} from {} where events.id > :up_to order by events.id limit :batch",
             Document::COLUMNS,
             Document::FROM
         );
-        let mut read = self.log.prepare_cached(&sql).map_err(log)?;
-        let params = named_params! { ":up_to": self.up_to, ":batch": BATCH };
-        let mut rows = read.query(params).map_err(log)?;
-        let (mut up_to, mut bytes) = (self.up_to, 0);
+        let mut read = self.log.prepare_cached(&sql)?;
+        let mut rows = read.query(named_params! { ":up_to": self.up_to, ":batch": BATCH })?;
+        let (mut batch, mut bytes) = (Vec::new(), 0);
         while bytes < BATCH_BYTES {
-            let Some(row) = rows.next().map_err(log)? else { break };
-            let document = Document::read(row).map_err(Fault::Log)?;
-            add.raw_bind_parameter(1, document.id)?;
-            for (n, field) in document.fields.iter().enumerate() {
-                bytes += field.len();
-                add.raw_bind_parameter(n + 2, field.as_ref())?;
-            }
-            add.raw_execute()?;
-            up_to = document.id;
+            let Some(row) = rows.next()? else { break };
+            bytes += Document::size(row)?;
+            batch.push(Document::read(row)?.into_owned());
         }
-        Ok(up_to)
+        Ok(batch)
     }
 }
 

@@ -138,6 +138,17 @@ impl<'row> Document<'row> {
     pub(super) const FROM: &'static str =
         "events left join event_types on event_types.id = events.type";
 
+    /// How many bytes the body of a row of [`Document::COLUMNS`] has, of which the document holds
+    /// the beginning.
+    pub(super) fn size(row: &Row<'_>) -> Result<usize> {
+        Ok(row.get_ref(5)?.as_bytes()?.len())
+    }
+
+    /// The same, for as long as it is needed.
+    pub(super) fn into_owned(self) -> Document<'static> {
+        Document { id: self.id, fields: self.fields.map(|field| field.into_owned().into()) }
+    }
+
     /// Reads it from a row of [`Document::COLUMNS`].
     pub(super) fn read(row: &'row Row<'_>) -> Result<Self> {
         let headers = events::headers_of(row.get_ref(4)?.as_str()?);

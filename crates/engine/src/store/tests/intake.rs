@@ -269,7 +269,10 @@ async fn the_wal_stays_within_its_limit() {
     for _ in 0..12 {
         let mut event = event(inbox, "x", "");
         event.body = vec![7; 8 << 20].into();
-        desk.store.accept(vec![Arrival { key: None, event }]).await.unwrap();
+        let accepted = desk.store.accept(vec![Arrival { key: None, event }]).await.unwrap();
+        let Accepted::New(id) = accepted[0] else { panic!() };
+        // The index would read an old state for as long as a slow disk takes.
+        desk.indexed(id).await;
     }
 
     let wal = desk.dir.path().join("patchbay.db-wal").metadata().unwrap().len();

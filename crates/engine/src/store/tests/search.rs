@@ -15,7 +15,7 @@ impl Desk {
     }
 
     /// Waits until the index has come that far.
-    async fn indexed(&self, id: EventId) {
+    pub(super) async fn indexed(&self, id: EventId) {
         let mut progress = self.store.inner.index.progress.subscribe();
         progress.wait_for(|up_to| *up_to >= id.get()).await.unwrap();
     }
