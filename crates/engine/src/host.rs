@@ -60,8 +60,8 @@ pub async fn open_vault(
     let installation = data_dir.installation()?;
     let sealed_file = data_dir.path().join(SEALED_FILE);
     let sealed = || Vault::sealed_file(&sealed_file, key_file, &installation);
-    // What holds secrets already goes before what could.
-    let in_use = choice == VaultChoice::Any && sealed_file.exists() && key_file.exists();
+    // What holds secrets already goes before what could, even where its key is gone.
+    let in_use = choice == VaultChoice::Any && sealed_file.exists();
     if choice == VaultChoice::File || in_use {
         return Ok(sealed()?);
     }

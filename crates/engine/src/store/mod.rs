@@ -436,14 +436,6 @@ impl Store {
     pub async fn set_next_run(&self, id: SyncId, at: Timestamp) -> Result<()> {
         self.write(move |db| syncs::set_next_run(db, id, at)).await
     }
-    /// Syncs that are due at `now`, not paused and not running; `n` at most, longest overdue first.
-    pub async fn due_syncs(&self, now: Timestamp, n: usize) -> Result<Vec<Sync>> {
-        self.read(move |reader| syncs::due(&reader.db, now, n)).await
-    }
-    /// When the next sync is due.
-    pub async fn next_due(&self) -> Result<Option<Timestamp>> {
-        self.read(|reader| syncs::next_due(&reader.db)).await
-    }
     /// Its cursor, as JSON.
     pub async fn sync_cursor(&self, id: SyncId) -> Result<Option<String>> {
         self.read(move |reader| syncs::cursor(&reader.db, id)).await

@@ -16,6 +16,8 @@ pub(super) const KEPT: usize = 1_000;
 pub(super) const KEPT_MILLIS: i64 = 30 * 24 * 60 * 60 * 1_000;
 /// How much of a body is kept.
 pub(super) const BODY_START: usize = 4 << 10;
+/// How much of the headers is kept, names and values together.
+pub(super) const HEADERS: usize = 8 << 10;
 /// How many are dropped at a time for their age.
 const STEP: usize = 256;
 
@@ -63,7 +65,7 @@ pub(super) fn insert(db: &Connection, refusals: &[NewRefusal]) -> Result<()> {
             ":path": refusal.path,
             ":reason": to_json(&refusal.reason)?,
             ":message": refusal.message,
-            ":headers": to_json(&refusal.headers)?,
+            ":headers": to_json(&kept(&refusal.headers))?,
             ":body_start": body_start,
             ":size_bytes": refusal.size_bytes,
             ":minute": unknown.then(|| millis(refusal.at).div_euclid(60_000)),
@@ -79,6 +81,16 @@ pub(super) fn insert(db: &Connection, refusals: &[NewRefusal]) -> Result<()> {
         drop_old(db, now)?;
     }
     Ok(())
+}
+
+/// The beginning of the headers, whole ones.
+fn kept(headers: &[(String, String)]) -> &[(String, String)] {
+    let sizes = headers.iter().map(|(name, value)| name.len() + value.len());
+    let ends = sizes.scan(0, |end, size| {
+        *end += size;
+        Some(*end)
+    });
+    &headers[..ends.take_while(|&end| end <= HEADERS).count()]
 }
 
 fn keep_newest(db: &Connection, inbox: Option<InboxId>) -> Result<()> {

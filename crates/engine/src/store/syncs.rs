@@ -91,25 +91,6 @@ pub(super) fn set_next_run(db: &Connection, id: SyncId, at: Timestamp) -> Result
     )
 }
 
-/// What makes a sync wait for its time: not paused, and no run at work.
-const WAITING: &str = "next_run_at is not null and not paused and not exists (
-    select 1 from sync_runs where sync_runs.sync = syncs.id and sync_runs.state = 'running')";
-
-pub(super) fn due(db: &Connection, now: Timestamp, n: usize) -> Result<Vec<Sync>> {
-    let sql = format!(
-        "select {COLUMNS} from syncs where next_run_at <= :now and {WAITING}
-         order by next_run_at, id limit :n"
-    );
-    rows(db, &sql, named_params! { ":now": millis(now), ":n": n }, sync)
-}
-
-pub(super) fn next_due(db: &Connection) -> Result<Option<Timestamp>> {
-    db.prepare_cached(&format!("select min(next_run_at) from syncs where {WAITING}"))?
-        .query_row([], |row| row.get::<_, Option<i64>>(0))?
-        .map(time)
-        .transpose()
-}
-
 pub(super) fn cursor(db: &Connection, id: SyncId) -> Result<Option<String>> {
     db.prepare_cached("select cursor from syncs where id = :id")?
         .query_row(named_params! { ":id": id.get() }, |row| row.get(0))

@@ -166,8 +166,6 @@ async fn a_stream_of_a_connection_has_one_sync() {
     assert_eq!(taken, Err(Error::Taken("orders".into())));
     assert_eq!(missing, Err(Error::NotFound));
     assert_eq!(set.sync, new(connection));
-    // Paused: it is not due.
-    assert_eq!(desk.store.next_due().await.unwrap(), None);
     desk.store.delete_sync(id).await.unwrap();
     assert_eq!(desk.store.sync_cursor(id).await, Err(Error::NotFound));
 }

@@ -54,6 +54,18 @@ async fn a_refusal_is_kept_with_the_start_of_its_body() {
 }
 
 #[tokio::test]
+async fn a_refusal_keeps_eight_kilobytes_of_headers() {
+    let desk = Desk::new();
+    let inbox = desk.inbox("a").await;
+    let header = |size: usize| ("x".to_owned(), "v".repeat(size - 1));
+    let headers = vec![header(4 << 10), header(4 << 10), header(1)];
+
+    desk.refuse(vec![NewRefusal { headers: headers.clone(), ..refusal(Some(inbox), 10) }]).await;
+
+    assert_eq!(desk.refused(Some(inbox)).await[0].refused.headers, headers[..2]);
+}
+
+#[tokio::test]
 async fn the_newest_thousand_of_an_inbox_are_kept() {
     let desk = Desk::new();
     let (a, b) = (desk.inbox("a").await, desk.inbox("b").await);
