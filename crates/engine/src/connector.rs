@@ -28,6 +28,9 @@ const WATCH_EVERY: Duration = Duration::from_secs(5);
 /// The largest icon that is read, in bytes.
 const MAX_ICON: u64 = 64 * 1024;
 
+/// The largest fixture that is read, in bytes.
+const MAX_FIXTURE: u64 = 32 << 20;
+
 /// Stands for a connector that has no icon.
 const NO_ICON: &str = concat!(
     r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" "#,
@@ -216,18 +219,88 @@ impl Inner {
     }
 
     fn load_own(&self, name: &str, folder: &Path) -> Result<Connector, Broken> {
-        let file = format!("{name}/connector.yaml");
         if self.shipped.contains_key(name) {
+            let file = format!("{name}/connector.yaml");
             let message = format!("`{name}` is the id of a connector that ships with Patchbay");
             return Err(Broken { file, line: None, message });
         }
-        let text =
-            read_limited(&folder.join("connector.yaml"), MAX_BYTES as u64).map_err(|error| {
-                Broken { file: file.clone(), line: None, message: error.to_string() }
-            })?;
-        let beside = |name: &str| read_limited(&folder.join(name), MAX_BYTES as u64).ok();
-        load(name, &text, &beside)
+        read(folder)
     }
+}
+
+/// Reads the connector in `folder`, which may be anywhere.
+///
+/// # Errors
+///
+/// [`Broken`] when it cannot be used.
+pub fn read(folder: &Path) -> Result<Connector, Broken> {
+    let name = folder_name(folder);
+    let text = read_limited(&folder.join("connector.yaml"), MAX_BYTES as u64).map_err(|error| {
+        let file = format!("{name}/connector.yaml");
+        Broken { file, line: None, message: error.to_string() }
+    })?;
+    load(&name, &text, &|name| read_limited(&folder.join(name), MAX_BYTES as u64).ok())
+}
+
+/// The name of a folder, also of `.`.
+fn folder_name(folder: &Path) -> String {
+    let whole = fs::canonicalize(folder).unwrap_or_else(|_| folder.into());
+    whole.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// What [`check`] found.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The name of the folder, which is the connector's id.
+    pub id: String,
+    /// Why the connector cannot be used, if so.
+    pub broken: Option<Broken>,
+    /// Its fixtures in the order of their names.
+    pub fixtures: Vec<Played>,
+}
+
+/// A fixture, and how it went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Played {
+    /// The file's name.
+    pub file: String,
+    /// What was expected and what came instead.
+    pub problem: Option<String>,
+}
+
+impl Checked {
+    /// Whether all is well. A connector without fixtures is not: nothing shows that it works.
+    pub fn passed(&self) -> bool {
+        let failed = self.fixtures.iter().any(|played| played.problem.is_some());
+        self.broken.is_none() && !self.fixtures.is_empty() && !failed
+    }
+}
+
+/// Reads the connector in `folder` and plays what was recorded beside it, in `fixtures/`.
+pub fn check(folder: &Path) -> Checked {
+    let id = folder_name(folder);
+    match read(folder) {
+        Ok(connector) => {
+            let fixtures = fixtures(folder).into_iter();
+            let play = |path: PathBuf| Played {
+                file: folder_name(&path),
+                problem: read_limited(&path, MAX_FIXTURE)
+                    .map_err(|error| error.to_string())
+                    .and_then(|text| domain::fixture::play(&connector, &text))
+                    .err(),
+            };
+            Checked { id, broken: None, fixtures: fixtures.map(play).collect() }
+        }
+        Err(broken) => Checked { id, broken: Some(broken), fixtures: Vec::new() },
+    }
+}
+
+fn fixtures(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder.join("fixtures")).into_iter().flatten().flatten();
+    let json = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
+    let mut files: Vec<_> = entries.map(|entry| entry.path()).filter(json).collect();
+    files.sort();
+    files
 }
 
 fn read_shipped(id: &str) -> Listed {
@@ -364,6 +437,45 @@ mod tests {
         assert!(connectors.get("broken").is_none());
         assert!(connectors.get("acme").is_some());
         assert!(connectors.get("sandbox").is_some());
+    }
+
+    #[test]
+    fn a_check_plays_what_was_recorded() {
+        let folder = Folder::new();
+        folder.write("acme", OWN);
+        let acme = folder.0.path().join("acme");
+        let fixture = |title: &str| {
+            serde_json::json!({ "delivery": {
+                "at": "2026-05-12T14:05:22Z",
+                "request": {
+                    "method": "POST", "url": "https://a.example/in/x", "headers": [],
+                    "body": "order 6"
+                },
+                "expect": { "accepted": { "title": title } },
+            }})
+        };
+        assert!(!check(&acme).passed(), "nothing was played");
+
+        fs::create_dir(acme.join("fixtures")).unwrap();
+        fs::write(acme.join("fixtures/b.json"), fixture("order 6").to_string()).unwrap();
+        fs::write(acme.join("fixtures/a.json"), fixture("order 7").to_string()).unwrap();
+        let checked = check(&acme);
+
+        assert!(!checked.passed());
+        let files: Vec<_> = checked.fixtures.iter().map(|played| played.file.as_str()).collect();
+        assert_eq!(files, ["a.json", "b.json"]);
+        let problem = checked.fixtures[0].problem.as_deref().unwrap();
+        assert!(problem.contains("order 7"), "{problem}");
+    }
+
+    #[test]
+    fn a_check_says_what_is_broken() {
+        let folder = Folder::new();
+        folder.write("acme", "format: 1\nid: acme\nnme: x\n");
+
+        let checked = check(&folder.0.path().join("acme"));
+
+        assert_eq!(checked.broken.unwrap().line, Some(3));
     }
 
     #[test]

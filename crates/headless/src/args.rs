@@ -235,6 +235,12 @@ pub(crate) enum SyncsCommand {
 pub(crate) enum ConnectorsCommand {
     /// List what can be connected.
     List,
+    /// Read connectors and play what was recorded beside them.
+    Check {
+        /// Their folders.
+        #[arg(required = true, value_name = "DIR")]
+        folders: Vec<PathBuf>,
+    },
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,16 +1,16 @@
 //! What can be connected: read from the program and the data directory, so no owner is needed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use engine::connector::{Connectors, Listed};
+use engine::connector::{self, Broken, Checked, Connectors, Listed};
 use engine::host::CONNECTORS;
 use serde_json::{Value, json};
 
 use super::{Format, lists};
 use crate::args::ConnectorsCommand;
 use crate::failure::Failure;
-use crate::output::cell;
+use crate::output::{cell, say, say_json, visible};
 
 pub(crate) fn run(
     command: &ConnectorsCommand,
@@ -18,9 +18,62 @@ pub(crate) fn run(
     format: Format,
 ) -> Result<ExitCode, Failure> {
     match command {
-        ConnectorsCommand::List => list(data_dir, format),
+        ConnectorsCommand::List => {
+            list(data_dir, format);
+            Ok(ExitCode::SUCCESS)
+        }
+        ConnectorsCommand::Check { folders } => Ok(check(folders, format)),
     }
-    Ok(ExitCode::SUCCESS)
+}
+
+fn check(folders: &[PathBuf], format: Format) -> ExitCode {
+    // The files of a shell's `*`, such as a schema, are no connectors.
+    let folders = folders.iter().filter(|folder| !folder.is_file());
+    let checked: Vec<_> = folders.map(|folder| connector::check(folder)).collect();
+    match format {
+        Format::Json => {
+            let connectors: Vec<_> = checked.iter().map(check_json).collect();
+            say_json(&json!({ "connectors": connectors }));
+        }
+        Format::Text => checked.iter().for_each(say_checked),
+    }
+    let failed = checked.iter().any(|checked| !checked.passed()) || checked.is_empty();
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn check_json(checked: &Checked) -> Value {
+    let fixtures = checked
+        .fixtures
+        .iter()
+        .map(|played| json!({ "file": played.file, "problem": played.problem }));
+    json!({
+        "id": checked.id,
+        "passed": checked.passed(),
+        "broken": checked.broken.as_ref().map(broken_json),
+        "fixtures": fixtures.collect::<Vec<_>>(),
+    })
+}
+
+fn say_checked(checked: &Checked) {
+    let Checked { id, broken, fixtures } = checked;
+    if let Some(broken) = broken {
+        say(&visible(&format!("× {id}: {}", broken.message)));
+    } else if fixtures.is_empty() {
+        say(&visible(&format!("× {id}: it has no fixtures, so nothing shows that it works")));
+    }
+    for played in fixtures {
+        if let Some(problem) = &played.problem {
+            say(&visible(&format!("× {id}/fixtures/{}: {problem}", played.file)));
+        }
+    }
+    if checked.passed() {
+        let plural = if fixtures.len() == 1 { "" } else { "s" };
+        say(&visible(&format!("✓ {id}: {} fixture{plural} played", fixtures.len())));
+    }
+}
+
+fn broken_json(broken: &Broken) -> Value {
+    json!({ "file": broken.file, "line": broken.line, "message": broken.message })
 }
 
 fn list(data_dir: &Path, format: Format) {
@@ -58,7 +111,7 @@ fn shown(listed: &Listed) -> Value {
             "id": listed.id,
             "name": listed.id,
             "own": listed.own,
-            "broken": { "file": broken.file, "line": broken.line, "message": broken.message },
+            "broken": broken_json(broken),
         }),
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::connector::{self, Connector, Webhooks};
+use domain::connector::{Connector, Webhooks};
 use domain::event::Proof;
 use domain::refusal::Reason;
 use domain::secret::{Secret, Secrets};
@@ -139,7 +139,10 @@ fn verdict(
 fn find(named: &str, data_dir: &Path) -> Result<Arc<Connector>, Failure> {
     let folder = PathBuf::from(named);
     if folder.join("connector.yaml").is_file() {
-        return load(&folder).map(Arc::new);
+        let connector = engine::connector::read(&folder);
+        return connector
+            .map(Arc::new)
+            .map_err(|broken| Failure::new("broken_connector", broken.message));
     }
     let connectors = Connectors::open(data_dir.join(CONNECTORS));
     match connectors.listed(named).map(|listed| listed.connector) {
@@ -150,14 +153,6 @@ fn find(named: &str, data_dir: &Path) -> Result<Arc<Connector>, Failure> {
                 "`patchbay connectors list` lists them; a folder with a connector.yaml works, too.",
             )),
     }
-}
-
-fn load(folder: &Path) -> Result<Connector, Failure> {
-    let path = folder.join("connector.yaml");
-    let text = std::fs::read_to_string(&path)?;
-    let beside = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
-    connector::load(&path.display().to_string(), &text, &beside)
-        .map_err(|error| Failure::new("broken_connector", error.to_string()))
 }
 
 fn check_scheme(webhooks: &Webhooks, scheme: Option<&str>) -> Result<(), Failure> {
