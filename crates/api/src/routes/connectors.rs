@@ -197,15 +197,16 @@ impl Connector {
 
 impl From<&connector::Way> for Way {
     fn from(way: &connector::Way) -> Self {
-        let (kind, scopes) = match &way.kind {
-            connector::WayKind::OauthCode(oauth) => ("oauth_code", oauth.scopes.clone()),
-            connector::WayKind::HeaderToken(_) => ("header_token", Vec::new()),
-            connector::WayKind::None => ("none", Vec::new()),
+        let scopes = match way.kind.inner() {
+            connector::WayKind::OauthCode(oauth) => oauth.scopes.clone(),
+            connector::WayKind::ClientCredentials(client) => client.scopes.clone(),
+            connector::WayKind::Device(device) => device.scopes.clone(),
+            _ => Vec::new(),
         };
         Self {
             id: way.id.clone(),
             title: way.title.clone(),
-            kind: kind.to_owned(),
+            kind: way.kind.name().to_owned(),
             who: way.who.clone(),
             minutes: way.minutes,
             needs: way.needs.clone(),

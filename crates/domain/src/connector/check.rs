@@ -8,8 +8,9 @@
 use std::collections::HashSet;
 
 use super::{
-    Body, Call, Connector, Dedupe, Each, Hmac, HookSecret, OauthCode, Pick, Piece, Read,
-    RegisterBy, SIGNING_SECRET, Status, TimeAt, Tree, Verify, WayKind, Webhooks,
+    Basic, Body, Call, Connector, Dedupe, Each, Field, Hmac, HookSecret, OauthCode, Pick, Piece,
+    Read, RegisterBy, Revoke, SIGNING_SECRET, Send, Status, TimeAt, Tree, Verify, WayKind,
+    Webhooks,
 };
 use crate::template::Template;
 
@@ -77,10 +78,7 @@ fn ways(connector: &Connector) -> Checked {
 fn addresses(connector: &Connector) -> Vec<(&'static str, &Template)> {
     let mut addresses: Vec<_> = connector.hosts.iter().map(|host| ("hosts", host)).collect();
     addresses.extend(connector.base_url.as_ref().map(|base| ("base_url", base)));
-    for oauth in oauths(connector) {
-        addresses.push(("authorize_url", &oauth.authorize_url));
-        addresses.push(("token_url", &oauth.token_url));
-    }
+    addresses.extend(connector.auth.iter().flat_map(|way| way.kind.addresses()));
     let calls = calls(connector).into_iter().map(|(call, _)| &call.path);
     let reads = reads(connector).into_iter().map(|Read::Get { path, .. }| path);
     // A path is one of ours and has no host; a whole address has.
@@ -131,12 +129,17 @@ fn host_name(connector: &Connector, text: &str, name: &str) -> Checked {
     let (root, key) = name.split_once('.').unwrap_or((name, ""));
     let patterned = match root {
         "sandbox" => Some(connector.status == Status::Sandbox),
-        "settings" => connector.settings.get(key).map(|field| field.pattern.is_some()),
+        "settings" => {
+            let closed = |field: &Field| field.pattern.is_some() || !field.choices.0.is_empty();
+            setting(connector, key).map(|field| closed(&field))
+        }
         // Its pattern is not a choice.
         "callback" => oauths(connector).find_map(|oauth| oauth.callback.get(key)).map(|_| true),
-        "token" => oauths(connector)
-            .find_map(|oauth| oauth.keep.get(key))
-            .map(|keep| keep.pattern.is_some()),
+        "token" => {
+            let ways = connector.auth.iter().flat_map(|way| way.kind.keep());
+            let kept: Vec<_> = ways.filter(|(name, _)| *name == key).collect();
+            (!kept.is_empty()).then(|| kept.iter().all(|(_, keep)| keep.pattern.is_some()))
+        }
         _ => Some(false),
     };
     match patterned {
@@ -150,9 +153,18 @@ fn host_name(connector: &Connector, text: &str, name: &str) -> Checked {
 }
 
 fn oauths(connector: &Connector) -> impl Iterator<Item = &OauthCode> {
-    connector.auth.iter().filter_map(|way| match &way.kind {
+    connector.auth.iter().filter_map(|way| match way.kind.inner() {
         WayKind::OauthCode(oauth) => Some(&**oauth),
-        WayKind::HeaderToken(_) | WayKind::None => None,
+        _ => None,
+    })
+}
+
+/// The field of a setting: the connector's, or one of a way in.
+fn setting(connector: &Connector, name: &str) -> Option<Field> {
+    let own = connector.settings.get(name).cloned();
+    own.or_else(|| {
+        let mut fields = connector.auth.iter().flat_map(super::Way::fields);
+        fields.find(|field| !field.secret && field.name == name).map(|field| field.field)
     })
 }
 
@@ -167,6 +179,8 @@ struct Text<'a> {
 /// What every call may speak of.
 const CALL: &[&str] = &["settings", "token", "sandbox"];
 const SIGN_IN: &[&str] = &["settings", "sandbox", "callback", "token"];
+/// What texts of a way in may speak of that go into a request or a signature, and nowhere else.
+const SECRET: &[&str] = &["settings", "sandbox", "callback", "token", "secrets"];
 const SINCE: &[&str] = &["settings", "token", "sandbox", "cursor"];
 const REGISTER: &[&str] = &["settings", "token", "sandbox", "inbox", "topics", "topic", "secret"];
 const REMOVE: &[&str] = &["settings", "token", "sandbox", "inbox", "topic", "id"];
@@ -176,12 +190,7 @@ fn texts(connector: &Connector) -> Vec<Text<'_>> {
     let mut push = |words, text| texts.push(Text { text, words });
     connector.hosts.iter().for_each(|host| push(SIGN_IN, host));
     connector.base_url.iter().for_each(|base| push(CALL, base));
-    for oauth in oauths(connector) {
-        push(SIGN_IN, &oauth.authorize_url);
-        push(SIGN_IN, &oauth.token_url);
-        oauth.authorize_params.values().for_each(|text| push(SIGN_IN, text));
-        oauth.token_params.values().for_each(|text| push(SIGN_IN, text));
-    }
+    connector.auth.iter().for_each(|way| way_texts(&way.kind, &mut push));
     for Read::Get { path, query } in reads(connector) {
         push(CALL, path);
         query.values().for_each(|text| push(CALL, text));
@@ -190,15 +199,82 @@ fn texts(connector: &Connector) -> Vec<Text<'_>> {
         stream.since.iter().flat_map(|since| &since.text).for_each(|text| push(SINCE, text));
     }
     for (call, words) in calls(connector) {
-        push(words, &call.path);
-        call.query.values().chain(call.headers.values()).for_each(|text| push(words, text));
-        match &call.body {
-            Some(Body::Form(fields)) => fields.values().for_each(|text| push(words, text)),
-            Some(Body::Json(tree)) => tree_texts(tree, &mut |text| push(words, text)),
-            None => {}
-        }
+        call_texts(call, words, &mut push);
     }
     texts
+}
+
+/// The texts of a way in.
+fn way_texts<'a>(kind: &'a WayKind, push: &mut impl FnMut(&'static [&'static str], &'a Template)) {
+    kind.addresses().into_iter().for_each(|(_, text)| push(SIGN_IN, text));
+    if let Some(endpoint) = kind.endpoint() {
+        endpoint.token_params.values().for_each(|text| push(SECRET, text));
+        endpoint.token_headers.values().for_each(|text| push(SECRET, text));
+    }
+    let jwt = match kind {
+        WayKind::JwtBearer(way) => Some(&way.jwt),
+        WayKind::AppJwtExchange(way) => {
+            call_texts(&way.call, SECRET, push);
+            Some(&way.jwt)
+        }
+        _ => None,
+    };
+    if let Some(jwt) = jwt {
+        tree_texts(&jwt.claims, &mut |text| push(SIGN_IN, text));
+        jwt.key_id.iter().for_each(|text| push(SIGN_IN, text));
+    }
+    match kind {
+        WayKind::OauthCode(way) => {
+            way.authorize_params.values().for_each(|text| push(SIGN_IN, text));
+            way.refresh_params.values().for_each(|text| push(SECRET, text));
+            if let Some(Revoke::Call(call)) = &way.revoke {
+                call_texts(call, SECRET, push);
+            }
+        }
+        WayKind::Device(way) => way.device_params.values().for_each(|text| push(SIGN_IN, text)),
+        WayKind::TokenExchange(way) => {
+            call_texts(&way.call, SECRET, push);
+            way_texts(&way.from.kind, push);
+        }
+        WayKind::HeaderToken(way) => way.headers.values().for_each(|text| push(SECRET, text)),
+        WayKind::QueryToken(way) => way.params.values().for_each(|text| push(SECRET, text)),
+        WayKind::Basic(way) => basic_texts(way, push),
+        WayKind::Oauth1(way) => {
+            push(SECRET, &way.consumer_key);
+            push(SECRET, &way.consumer_secret);
+            way.token.iter().chain(&way.token_secret).for_each(|text| push(SECRET, text));
+        }
+        WayKind::KeyHandOver(way) => {
+            way.params.values().for_each(|text| push(SIGN_IN, text));
+            basic_texts(&way.basic, push);
+        }
+        WayKind::SmtpLogin(way) => {
+            [&way.user, &way.pass].into_iter().for_each(|text| push(SECRET, text));
+        }
+        _ => {}
+    }
+    if let Some(Send::Xoauth2(user)) = kind.token_facts().map(|facts| facts.send) {
+        push(SIGN_IN, user);
+    }
+}
+
+fn basic_texts<'a>(basic: &'a Basic, push: &mut impl FnMut(&'static [&'static str], &'a Template)) {
+    push(SECRET, &basic.user);
+    basic.pass.iter().for_each(|text| push(SECRET, text));
+}
+
+fn call_texts<'a>(
+    call: &'a Call,
+    words: &'static [&'static str],
+    push: &mut impl FnMut(&'static [&'static str], &'a Template),
+) {
+    push(words, &call.path);
+    call.query.values().chain(call.headers.values()).for_each(|text| push(words, text));
+    match &call.body {
+        Some(Body::Form(fields)) => fields.values().for_each(|text| push(words, text)),
+        Some(Body::Json(tree)) => tree_texts(tree, &mut |text| push(words, text)),
+        None => {}
+    }
 }
 
 fn tree_texts<'a>(tree: &'a Tree, push: &mut impl FnMut(&'a Template)) {
@@ -233,19 +309,51 @@ fn names(connector: &Connector, text: &Template, words: &[&str]) -> Checked {
                 format!("unknown name `{name}`, expected one that begins with {}", quoted(words)),
             );
         }
-        let own_client = key == "client_id" && oauths(connector).any(|way| way.client_id.is_none());
-        if root == "settings" && !own_client && !connector.settings.contains_key(key) {
+        if root == "settings" && setting(connector, key).is_none() {
             let known: Vec<_> = connector.settings.keys().map(String::as_str).collect();
             return mistake(
                 text.text(),
                 format!("unknown setting `{key}`, expected one of {}", quoted(&known)),
             );
         }
+        if root == "secrets" {
+            let known = secret_names(connector);
+            if !known.iter().any(|known| known == key) {
+                let known: Vec<_> = known.iter().map(String::as_str).collect();
+                let expected = quoted(&known);
+                return mistake(
+                    text.text(),
+                    format!(
+                        "unknown secret `{key}`, expected one of {expected}: others stand in \
+                             `fields` with `secret: true`"
+                    ),
+                );
+            }
+        }
         if root == "sandbox" && connector.status != Status::Sandbox {
             return mistake(text.text(), format!("`{name}` is for the sandbox alone"));
         }
     }
     Ok(())
+}
+
+/// The secrets that texts of a way in may speak of.
+fn secret_names(connector: &Connector) -> Vec<String> {
+    let fields = connector.auth.iter().flat_map(super::Way::fields);
+    let mut names: Vec<_> = fields.filter(|field| field.secret).map(|field| field.name).collect();
+    for way in &connector.auth {
+        match &way.kind {
+            WayKind::KeyHandOver(way) => names.extend(way.secrets.keys().cloned()),
+            WayKind::TokenExchange(_) => names.push("subject".into()),
+            _ => {}
+        }
+        if way.kind.token_facts().is_some() {
+            names.extend(["access_token".into(), "refresh_token".into()]);
+        }
+    }
+    names.sort();
+    names.dedup();
+    names
 }
 
 fn quoted(words: &[&str]) -> String {
@@ -270,10 +378,14 @@ fn header_names(connector: &Connector) -> Checked {
         }
     }
     for way in &connector.auth {
-        match &way.kind {
-            WayKind::OauthCode(oauth) => names.push(&oauth.send.header),
-            WayKind::HeaderToken(token) => names.push(&token.header),
-            WayKind::None => {}
+        names.extend(way.kind.token_facts().and_then(|facts| facts.send.header()).map(|it| it.0));
+        let endpoint = way.kind.endpoint();
+        names.extend(
+            endpoint.into_iter().flat_map(|it| it.token_headers.keys()).map(String::as_str),
+        );
+        if let WayKind::HeaderToken(token) = way.kind.inner() {
+            names.push(&token.header);
+            names.extend(token.headers.keys().map(String::as_str));
         }
     }
     for (call, _) in calls(connector) {

@@ -233,7 +233,12 @@ mod tests {
                 "webhooks:\n  verify: none\n  dedupe: { heder: x }\n",
                 "7:13: unknown field `heder`, expected one of header, digest",
             ),
-            ("auth:\n  - title: x\n", "6:5: expected one of `oauth_code`, `header_token`, `none`"),
+            (
+                "auth:\n  - title: x\n",
+                "6:5: expected one of `oauth_code`, `client_credentials`, `device`, `jwt_bearer`, \
+                 `app_jwt_exchange`, `token_exchange`, `header_token`, `query_token`, `basic`, \
+                 `url_secret`, `oauth1`, `key_hand_over`, `smtp_login`, `none`",
+            ),
             (
                 "webhooks:\n  verify: none\n  answer: { within: 5 sec }\n",
                 "7:21: `5 sec` is not a length of time: expected a number and `ms`, `s`, `m`, `h` or `d`",

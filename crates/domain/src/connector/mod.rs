@@ -27,11 +27,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use self::auth::{
-    CallbackParam, ClientAuth, ClientSecret, HeaderToken, Keep, OauthCode, Pkce, Redirect, Refresh,
-    Send, TOKEN, Way, WayKind,
+    AppJwtExchange, Basic, CallbackParam, ClientAuth, ClientCredentials, ClientSecret, Device,
+    Endpoint, ExchangeFrom, Expires, HeaderToken, Jwt, JwtAlg, JwtBearer, Keep, KeyHandOver,
+    LoopbackAt, LoopbackHost, Mode, Oauth1, Oauth1Hash, Oauth1Place, OauthCode, Pkce, QueryToken,
+    Redirect, Refresh, Revoke, Send, SmtpLogin, SmtpMechanism, TOKEN, TestOrLive, TokenBody,
+    TokenExchange, TokenFacts, UrlSecret, Way, WayKind,
 };
 pub use self::call::{Body, Call, Method, Tree};
-pub use self::field::{Field, Fields, FormField};
+pub use self::field::{Choices, Field, Fields, FormField};
 pub use self::limit::{
     Bucket, Errors, In200, Limit, LimitHeaders, Over, Reset, ResetUnit, RetryAfter, Size,
 };

@@ -33,6 +33,13 @@ impl Pattern {
         self.regex.is_match(value)
     }
 
+    /// Whether `value` begins with what matches.
+    pub fn begins(&self, value: &str) -> bool {
+        // The whole is wanted of what is written; here what follows is left open.
+        let text = format!(r"\A(?:{})", self.text);
+        RegexBuilder::new(&text).size_limit(1 << 20).build().is_ok_and(|it| it.is_match(value))
+    }
+
     /// As it was written.
     pub fn text(&self) -> &str {
         &self.text

@@ -173,13 +173,9 @@ impl Engine {
             hosts.extend(host_of(&base.render(Place::Address, values)?));
         }
         for way in &connector.auth {
-            if let domain::connector::WayKind::OauthCode(oauth) = &way.kind {
-                for url in [&oauth.authorize_url, &oauth.token_url] {
-                    // One that speaks of the callback cannot be filled in yet; `hosts` names it.
-                    hosts.extend(
-                        url.render(Place::Address, values).ok().and_then(|url| host_of(&url)),
-                    );
-                }
+            for (_, url) in way.kind.addresses() {
+                // One that speaks of the callback cannot be filled in yet; `hosts` names it.
+                hosts.extend(url.render(Place::Address, values).ok().and_then(|url| host_of(&url)));
             }
         }
         Ok(Reach {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::connection::{Connection, ConnectionState};
-use domain::connector::{Connector, HeaderToken, OauthCode, Refresh, TOKEN, WayKind};
+use domain::connector::{Connector, HeaderToken, OauthCode, Refresh, Send, TOKEN, WayKind};
 use domain::id::ConnectionId;
 use domain::secret::{Secret, Secrets};
 use domain::token::renew_at;
@@ -190,6 +190,7 @@ impl Engine {
                 };
                 self.signed_in(held, signed_in, need).await
             }
+            other => Err(Error::Connector(format!("calls cannot be made by `{}`", other.name()))),
         }
     }
 
@@ -229,10 +230,7 @@ impl Engine {
             return self.locked_out(id, "It has not been signed in.".into()).await;
         };
         let credential = Credential {
-            header: Some((
-                header_name(&it.oauth.send.header)?,
-                carried(&it.oauth.send.prefix, access),
-            )),
+            header: sent(&it.oauth.send, access)?,
             values: Value::Object(read_object(&it.secrets, KEPT)),
         };
         let expires_at = it.expires_at;
@@ -294,12 +292,9 @@ impl Engine {
         let bundle = exchanged.bundle(it.secrets.clone(), callback);
         let expires_at = exchanged.expires_at;
         let send = &it.oauth.send;
+        let header = bundle.get(ACCESS).map(|access| sent(send, access)).transpose();
         let credential = Credential {
-            header: bundle
-                .get(ACCESS)
-                .map(|access| Ok((header_name(&send.header)?, carried(&send.prefix, access))))
-                .transpose()
-                .map_err(Fault::Failed)?,
+            header: header.map_err(Fault::Failed)?.flatten(),
             values: Value::Object(read_object(&bundle, KEPT)),
         };
         match self.keep_secrets(it.connection, &bundle, expires_at).await {
@@ -399,6 +394,12 @@ impl Held {
 
 fn lives(secrets: &Secrets) -> Option<SignedDuration> {
     secrets.get(LIVES)?.expose().parse().ok().map(SignedDuration::from_secs)
+}
+
+/// The header that carries `access`.
+fn sent(send: &Send, access: &Secret) -> Result<Option<(HeaderName, Secret)>, Error> {
+    let Some((header, prefix)) = send.header() else { return Ok(None) };
+    Ok(Some((header_name(header)?, carried(prefix, access))))
 }
 
 fn carried(prefix: &str, token: &Secret) -> Secret {

@@ -109,7 +109,7 @@ impl Engine {
         let oauth = oauth(&connector, &connection)?;
         self.inner.vault.state().await?;
 
-        let (listener, redirect) = self.way_back(oauth.redirect).await?;
+        let (listener, redirect) = self.way_back(oauth.redirects()).await?;
         let state = Secret::new(oauth2::CsrfToken::new_random_len(32).into_secret());
         let (challenge, verifier) = oauth2::PkceCodeChallenge::new_random_sha256();
         let pkce = oauth.pkce != Pkce::None;
@@ -172,19 +172,29 @@ impl Engine {
     }
 
     /// Where the browser comes back, and the listener for it where that is one of its own.
-    async fn way_back(&self, redirect: Redirect) -> Result<(Option<TcpListener>, Url), Error> {
-        let (listener, base) = match redirect {
-            Redirect::Loopback => {
+    async fn way_back(&self, redirects: &[Redirect]) -> Result<(Option<TcpListener>, Url), Error> {
+        // The first that this host has: a custom scheme is one that a window takes.
+        let redirect = redirects.iter().find(|redirect| **redirect != Redirect::Custom);
+        let (listener, base, path) = match redirect {
+            Some(Redirect::Loopback) => {
                 let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(Error::Port)?;
                 let address = listener.local_addr().map_err(Error::Port)?;
-                (Some(listener), format!("http://{address}"))
+                (Some(listener), format!("http://{address}"), CALLBACK)
             }
-            Redirect::Https => {
+            Some(Redirect::LoopbackAt(at)) => {
+                let port = at.port.unwrap_or_default();
+                let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(Error::Port)?;
+                let port = listener.local_addr().map_err(Error::Port)?.port();
+                let path = at.path.as_deref().unwrap_or(CALLBACK);
+                (Some(listener), format!("http://{}:{port}", at.host.as_str()), path)
+            }
+            Some(Redirect::Https) => {
                 let base = self.public_address().filter(|base| base.starts_with("https://"));
-                (None, base.ok_or(Error::NoAddress)?)
+                (None, base.ok_or(Error::NoAddress)?, CALLBACK)
             }
+            Some(Redirect::Custom) | None => return Err(Error::NoAddress),
         };
-        let url = format!("{}{CALLBACK}", base.trim_end_matches('/'));
+        let url = format!("{}{path}", base.trim_end_matches('/'));
         Ok((listener, Url::parse(&url).map_err(|_| Error::NoAddress)?))
     }
 
@@ -354,7 +364,7 @@ fn oauth<'a>(connector: &'a Connector, connection: &Connection) -> Result<&'a Oa
     let way = connector.auth.get(connection.connection.way as usize);
     match way.map(|way| &way.kind) {
         Some(WayKind::OauthCode(oauth)) => Ok(oauth),
-        Some(WayKind::HeaderToken(_) | WayKind::None) | None => Err(Error::NotNeeded),
+        Some(_) | None => Err(Error::NotNeeded),
     }
 }
 
