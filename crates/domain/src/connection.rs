@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::connector::Mode;
 use crate::id::ConnectionId;
 
 /// What a connection can do now.
@@ -65,4 +66,28 @@ pub struct Connection {
     pub token_expires_at: Option<Timestamp>,
     /// Since when a token rotation is under way whose answer has not been stored.
     pub rotating_since: Option<Timestamp>,
+    /// Whether its account is for trying out, where that can be told.
+    pub mode: Option<Mode>,
+    /// When it last worked again after it had needed its user.
+    pub recovered_at: Option<Timestamp>,
+}
+
+/// Requests of a connection that were alike and followed each other: what they carried, and where
+/// it went. It has the names of secrets and never their values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// Whose secrets.
+    pub connection: ConnectionId,
+    /// Their names, in order.
+    pub secrets: Vec<String>,
+    /// Where they went: a host, with its port where that is not the usual one.
+    pub host: String,
+    /// What for, in a few words.
+    pub purpose: String,
+    /// When the first was sent.
+    pub first_at: Timestamp,
+    /// When the last was.
+    pub last_at: Timestamp,
+    /// How many there were.
+    pub times: u64,
 }

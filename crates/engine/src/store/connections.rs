@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::connection::{Connection as Stored, ConnectionState, NewConnection};
+use domain::connector::Mode;
 use domain::id::ConnectionId;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, named_params};
@@ -10,7 +11,7 @@ use rusqlite::{Connection, Row, named_params};
 use super::{Result, changed_one, from_json, millis, one, rows, time, to_json};
 
 const COLUMNS: &str = "id, connector, name, way, settings, sandbox, state, account, checked_at,
-    created_at, secrets, token_expires_at, rotating_since";
+    created_at, secrets, token_expires_at, rotating_since, mode, recovered_at";
 
 fn connection(row: &Row<'_>) -> Result<Stored> {
     Ok(Stored {
@@ -29,6 +30,12 @@ fn connection(row: &Row<'_>) -> Result<Stored> {
         secrets: row.get(10)?,
         token_expires_at: row.get::<_, Option<i64>>(11)?.map(time).transpose()?,
         rotating_since: row.get::<_, Option<i64>>(12)?.map(time).transpose()?,
+        mode: match row.get_ref(13)?.as_str_or_null()? {
+            Some("test") => Some(Mode::Test),
+            Some("live") => Some(Mode::Live),
+            _ => None,
+        },
+        recovered_at: row.get::<_, Option<i64>>(14)?.map(time).transpose()?,
     })
 }
 
@@ -83,6 +90,37 @@ pub(super) fn set_state(db: &Connection, id: ConnectionId, state: &ConnectionSta
     changed_one(
         db.prepare_cached("update connections set state = :state where id = :id")?
             .execute(named_params! { ":state": to_json(state)?, ":id": id.get() })?,
+    )
+}
+
+/// Notes that it can be used, and when it could again, if it had worked before.
+pub(super) fn set_ready(db: &Connection, id: ConnectionId, at: Timestamp) -> Result<()> {
+    changed_one(
+        db.prepare_cached(
+            "update connections
+             set recovered_at = case
+                     when state ->> 'state' = 'needs_sign_in' and checked_at is not null then :at
+                     else recovered_at
+                 end,
+                 state = :state
+             where id = :id",
+        )?
+        .execute(named_params! {
+            ":state": to_json(&ConnectionState::Ready)?,
+            ":at": millis(at),
+            ":id": id.get(),
+        })?,
+    )
+}
+
+pub(super) fn set_mode(db: &Connection, id: ConnectionId, mode: Option<Mode>) -> Result<()> {
+    let mode = mode.map(|mode| match mode {
+        Mode::Test => "test",
+        Mode::Live => "live",
+    });
+    changed_one(
+        db.prepare_cached("update connections set mode = :mode where id = :id")?
+            .execute(named_params! { ":mode": mode, ":id": id.get() })?,
     )
 }
 

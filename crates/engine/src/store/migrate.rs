@@ -13,7 +13,10 @@ use super::{Error, Result, file};
 const MARGIN: u64 = 64 << 20;
 
 /// The formats, in order: the first makes format 1 of an empty file.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_log_and_records.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_log_and_records.sql"),
+    include_str!("migrations/0002_ledger.sql"),
+];
 
 /// The newest format in `migrations`.
 pub(super) fn newest(migrations: &[&str]) -> u32 {

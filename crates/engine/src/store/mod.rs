@@ -14,6 +14,7 @@ mod events;
 mod file;
 mod inboxes;
 mod index;
+mod ledger;
 mod migrate;
 mod paging;
 mod readers;
@@ -33,7 +34,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::connection::{Connection, ConnectionState, NewConnection};
+use domain::connection::{Connection, ConnectionState, LedgerEntry, NewConnection};
+use domain::connector::Mode;
 use domain::event::{Accepted, Arrival, Event, EventFilter, EventRate, EventSummary};
 use domain::id::{
     ConnectionId, EventId, InboxId, RecordId, RefusalId, SyncId, SyncRunId, TunnelId,
@@ -372,6 +374,22 @@ impl Store {
         state: ConnectionState,
     ) -> Result<()> {
         self.write(move |db| connections::set_state(db, id, &state)).await
+    }
+    /// Notes that it can be used, and that it recovered, if it had worked before.
+    pub async fn set_connection_ready(&self, id: ConnectionId, at: Timestamp) -> Result<()> {
+        self.write(move |db| connections::set_ready(db, id, at)).await
+    }
+    /// Notes whether its account is for trying out.
+    pub async fn set_connection_mode(&self, id: ConnectionId, mode: Option<Mode>) -> Result<()> {
+        self.write(move |db| connections::set_mode(db, id, mode)).await
+    }
+    /// Adds to the ledgers of connections; those of one that is gone are left out.
+    pub async fn note_in_ledger(&self, entries: Vec<LedgerEntry>) -> Result<()> {
+        self.write(move |db| ledger::note(db, &entries)).await
+    }
+    /// The newest of what is in the ledger of a connection, newest first.
+    pub async fn ledger(&self, id: ConnectionId, limit: u32) -> Result<Vec<LedgerEntry>> {
+        self.read(move |reader| ledger::newest(&reader.db, id, limit)).await
     }
     /// Notes that its credentials worked, and for which account.
     pub async fn set_connection_checked(
