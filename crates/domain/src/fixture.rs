@@ -240,14 +240,14 @@ fn same<T: PartialEq + std::fmt::Debug>(
 impl Pages {
     fn play(&self, connector: &Connector) -> Result<(), String> {
         let stream = connector.streams.get(&self.stream).ok_or("there is no such stream")?;
-        let mut cursor = Cursor::default();
+        let mut cursor = Cursor::default().go_on(stream, self.at);
         for (number, page) in (1..).zip(&self.pages) {
             let last = number == self.pages.len();
             cursor = self
                 .play_page(stream, &cursor, page, last)
                 .map_err(|problem| format!("page {number}: {problem}"))?;
         }
-        let asks = self.asks(stream, &cursor)?;
+        let asks = self.asks(stream, &cursor.go_on(stream, self.at))?;
         same("then_asks", self.then_asks.as_ref(), Some(&asks))
     }
 
@@ -260,6 +260,7 @@ impl Pages {
     ) -> Result<Cursor, String> {
         let asks = self.asks(stream, cursor)?;
         same("asks", Some(&page.asks), Some(&asks))?;
+        let headers: Vec<_> = page.link.iter().map(|link| ("link", link.as_str())).collect();
         // No host is part of a fixture; what is asked is told by path and query.
         let asked = Url::parse("https://api.example")
             .and_then(|base| base.join(&asks))
@@ -267,12 +268,12 @@ impl Pages {
         let body = page.answer.to_string();
         let answer = paging::Answer {
             body: body.as_bytes(),
-            link: page.link.as_deref(),
+            headers: &headers,
             sent_at: None,
             asked: &asked,
         };
-        let read =
-            paging::read(stream, cursor, answer, self.at).map_err(|error| error.to_string())?;
+        let read = paging::read(stream, cursor, answer, &self.values, self.at)
+            .map_err(|error| error.to_string())?;
         let keys: Vec<_> = read.records.iter().map(|record| record.key.clone()).collect();
         same("keys", Some(&page.keys), Some(&keys))?;
         same("total", page.total.as_ref(), read.total.as_ref())?;
@@ -282,12 +283,12 @@ impl Pages {
 
     fn asks(&self, stream: &Stream, cursor: &Cursor) -> Result<String, String> {
         match paging::request(stream, cursor, &self.values).map_err(|error| error.to_string())? {
-            PageRequest::Url(url) => Ok(url),
-            PageRequest::Path { path, query } if query.is_empty() => Ok(path),
-            PageRequest::Path { path, query } => {
+            PageRequest::Url { url, .. } => Ok(url),
+            PageRequest::Ask(asked) if asked.query.is_empty() => Ok(asked.path),
+            PageRequest::Ask(asked) => {
                 let query: Vec<_> =
-                    query.iter().map(|(name, value)| format!("{name}={value}")).collect();
-                Ok(format!("{path}?{}", query.join("&")))
+                    asked.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                Ok(format!("{}?{}", asked.path, query.join("&")))
             }
         }
     }

@@ -2,32 +2,43 @@
 //!
 //! A [`Cursor`] is all that is kept between two pages, so a run that is stopped anywhere goes on
 //! from the last page that was stored. When the pages end, it becomes the beginning of the next
-//! run: the newest time that was seen, but not later than the pages began, since what changed
+//! run: the newest that was seen, but not later than the pages began, since what changed
 //! meanwhile may have changed on a page that was read already. What an answer says is noticed, not
 //! obeyed: a position that does not advance, a page that comes again, pages without an end and an
 //! address on another host are faults of the run.
 //!
+//! A run is one round of pages, or several: where the other side gives only so much time or so
+//! many records at once, a round covers a part of the time, and the next begins where it ended.
+//!
 //! Records keep the text they came as. Expressions that are plain paths are answered from that
 //! text; it is read into values only for others.
 
+mod mark;
+mod place;
+
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::cmp::Ordering;
 
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, Unit};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::connector::{Granularity, Paging, Read, Since, Stream, TimeFormat};
+use crate::connector::{
+    Begin, Beyond, Cap, Goes, Paging, Rendered, Since, SinceBy, Source, Stop, Stream, Until, Which,
+};
 use crate::expression::{Expression, RunError};
 use crate::json::{self, Json};
 use crate::raw;
 use crate::record::{KEY_SEPARATOR, NewRecord};
 use crate::template::{self, Place};
 use crate::text::clean;
+
+use self::mark::Mark;
+pub use self::mark::read_time;
 
 /// More pages than this in one run are taken for pages without an end.
 pub const MAX_PAGES: u64 = 1_000_000;
@@ -36,21 +47,30 @@ pub const MAX_PAGES: u64 = 1_000_000;
 /// what was read first is out of date by then.
 const LONGEST_READING: SignedDuration = SignedDuration::from_hours(24);
 
+/// A round that would cover less time than this is not halved any more.
+const SHORTEST_ROUND: SignedDuration = SignedDuration::from_secs(1);
+
 /// Where a run of a stream is. Opaque outside of this module; stored as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Cursor {
-    /// The newest time of the last complete run: what came later is asked for.
+    /// The newest of the last complete run: what came later is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    since: Option<Timestamp>,
+    since: Option<Mark>,
+    /// What the other side gave to begin the next run with, where it gives that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resume: Option<Value>,
     /// Where in the pages of the run at work.
     #[serde(default)]
     position: Position,
-    /// The newest time that this run has seen.
+    /// The newest that this run has seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    newest: Option<Timestamp>,
+    newest: Option<Mark>,
     /// When the first page was sent, by the clock of whoever sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     began: Option<Timestamp>,
+    /// Where the round at work ends, and the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    round: Option<Round>,
     /// How many pages this run has read.
     #[serde(default)]
     pages: u64,
@@ -66,44 +86,69 @@ pub struct Cursor {
     seen: Option<String>,
 }
 
+/// A part of a run, where one round of pages does not cover it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Round {
+    /// Where it begins, where that is not where the run begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<Mark>,
+    /// Where it ends, where the other side is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
+    /// Where the run ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end: Option<Timestamp>,
+    /// How many records this round has brought.
+    #[serde(default)]
+    records: u64,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Position {
     #[default]
     First,
-    Cursor(String),
+    Cursor(Value),
     Page(u64),
     Offset(u64),
-    Key(String),
+    Key(Value),
     Url(Url),
 }
 
 /// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum PageRequest {
-    /// A path below the connector's `base_url`, with a query that is not encoded yet.
-    Path {
-        /// The path, encoded.
-        path: String,
-        /// Names and values.
-        query: Vec<(String, String)>,
-    },
+    /// A request of the connector.
+    Ask(Box<Rendered>),
     /// An address that came from the other side, on the host that was asked before. Whether that
-    /// may still be called is for the caller to check.
-    Url(String),
+    /// may still be called is for the caller to check. It takes the headers of the request.
+    Url {
+        /// The address.
+        url: String,
+        /// Further headers.
+        headers: Vec<(String, String)>,
+    },
 }
 
 /// What came back.
 #[derive(Debug, Clone, Copy)]
 pub struct Answer<'a> {
-    /// The bytes.
+    /// The bytes, unpacked, as JSON: see [`crate::answer`] for what is written otherwise.
     pub body: &'a [u8],
-    /// The `link` header.
-    pub link: Option<&'a str>,
+    /// Its headers, names in lower case.
+    pub headers: &'a [(&'a str, &'a str)],
     /// When it was sent, as its `date` header says.
     pub sent_at: Option<Timestamp>,
     /// The address that was asked.
     pub asked: &'a Url,
+}
+
+impl<'a> Answer<'a> {
+    /// The first header of this name.
+    fn header(&self, name: &str) -> Option<&'a str> {
+        let mut headers = self.headers.iter();
+        headers.find(|(it, _)| it.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
+    }
 }
 
 /// What an answer holds.
@@ -159,6 +204,12 @@ pub enum Error {
     /// More than [`MAX_PAGES`].
     #[error("there are more than {MAX_PAGES} pages")]
     Endless,
+    /// More records changed at one time than the other side gives at once.
+    #[error("more than {0} records changed at the same time, which is more than can be asked for")]
+    TooMany(u64),
+    /// The stream is not read page by page.
+    #[error("this stream is not read page by page")]
+    NoPages,
     /// An expression of the connector does not fit the answer.
     #[error(transparent)]
     Expression(#[from] RunError),
@@ -179,136 +230,225 @@ impl Cursor {
     }
 
     /// Where to go on at `now`: here, unless the pages began too long ago or the connector has
-    /// changed its way of paging. Then they begin anew.
+    /// changed its way of paging. Then they begin anew. A run that begins is told its rounds.
     #[must_use]
     pub fn go_on(self, stream: &Stream, now: Timestamp) -> Self {
         let fresh = self.began.is_none_or(|began| now.duration_since(began) <= LONGEST_READING);
-        if fresh && fits(stream.page.as_ref(), &self.position) { self } else { self.anew() }
+        let session = matches!(stream.page, Some(Paging::Scroll(_)));
+        if fresh && !session && fits(stream.page.as_ref(), &self.position) && self.round.is_some() {
+            return self;
+        }
+        if fresh && !session && fits(stream.page.as_ref(), &self.position) && self.pages > 0 {
+            return self;
+        }
+        let begins = self.anew();
+        let round = stream.since.as_ref().and_then(|since| begins.first_round(since, now));
+        Self { round, ..begins }
     }
 
     /// The first page of the same run.
     #[must_use]
     pub fn anew(self) -> Self {
-        Self { since: self.since, ..Self::default() }
+        Self { since: self.since, resume: self.resume, ..Self::default() }
     }
 
     /// Whether it stands between two runs rather than between two pages of one.
     pub fn is_between_runs(&self) -> bool {
         self.position == Position::First && self.pages == 0
     }
+
+    /// The first round of a run that begins at `now`, where the stream is read in rounds.
+    fn first_round(&self, since: &Since, now: Timestamp) -> Option<Round> {
+        let from = match (&self.since, &since.begin) {
+            (Some(_), _) | (None, None) => None,
+            (None, Some(Begin::Ago(span))) => now.checked_sub(span.get()).ok().map(Mark::of_time),
+            (None, Some(Begin::At(text))) => Mark::read(text, &since.format),
+        };
+        if since.until.is_none() {
+            return from.map(|from| Round { from: Some(from), until: None, end: None, records: 0 });
+        }
+        let begins = from.as_ref().or(self.since.as_ref()).and_then(Mark::time);
+        let until = end_of_round(since, begins, now);
+        Some(Round { from, until: Some(until), end: Some(now), records: 0 })
+    }
+
+    /// From where the round at work is asked for.
+    fn from(&self) -> Option<&Mark> {
+        self.round.as_ref().and_then(|round| round.from.as_ref()).or(self.since.as_ref())
+    }
+
+    /// The same run with a round of half the time, where the other side says that there is too
+    /// much in this one; none where it cannot be halved.
+    #[must_use]
+    pub fn halved(&self, stream: &Stream) -> Option<Self> {
+        let since = stream.since.as_ref()?;
+        let halves = matches!(since.cap, Some(Cap { then: Beyond::Halve, .. }));
+        let round = self.round.as_ref().filter(|_| halves)?;
+        let (from, until) = (self.from().and_then(Mark::time)?, round.until?);
+        let half = until.duration_since(from) / 2;
+        if half < SHORTEST_ROUND {
+            return None;
+        }
+        let until = Some(from.checked_add(half).ok()?);
+        let round = Some(Round { until, records: 0, ..round.clone() });
+        Some(Self { position: Position::First, round, mark: None, seen: None, ..self.clone() })
+    }
+}
+
+/// Where a round ends that begins at `from` in a run that ends at `end`.
+fn end_of_round(since: &Since, from: Option<Timestamp>, end: Timestamp) -> Timestamp {
+    let window = since.window.zip(from).and_then(|(window, from)| {
+        // The overlap is part of what is asked for.
+        let overlap = since.overlap.map_or(SignedDuration::ZERO, |overlap| overlap.get());
+        let most = window.get().checked_sub(overlap).filter(SignedDuration::is_positive);
+        from.checked_add(most.unwrap_or(window.get())).ok()
+    });
+    window.map_or(end, |window| window.min(end))
 }
 
 const fn fits(paging: Option<&Paging>, position: &Position) -> bool {
     matches!(
         (paging, position),
         (_, Position::First)
-            | (Some(Paging::Cursor { .. }), Position::Cursor(_))
-            | (Some(Paging::Page { .. }), Position::Page(_))
-            | (Some(Paging::Offset { .. }), Position::Offset(_))
-            | (Some(Paging::Keyset { .. }), Position::Key(_))
+            | (
+                Some(
+                    Paging::Cursor(_)
+                        | Paging::Scroll(_)
+                        | Paging::Relay(_)
+                        | Paging::Version(_)
+                        | Paging::Export(_)
+                        | Paging::HeaderLocator(_)
+                ),
+                Position::Cursor(_)
+            )
+            | (Some(Paging::Page(_)), Position::Page(_))
+            | (Some(Paging::Offset(_)), Position::Offset(_))
+            | (Some(Paging::Keyset(_)), Position::Key(_))
             | (Some(Paging::NextUrl(_) | Paging::LinkHeader), Position::Url(_))
     )
 }
 
 /// What to ask for at `cursor`. `values` is what the connector's texts may speak of (`settings`,
-/// `token`, …); `cursor` is added for the text of `since`.
+/// `token`, `parent`, …); `cursor` and `until` are added.
 ///
 /// # Errors
 ///
 /// When a text of the connector cannot be filled in.
 pub fn request(stream: &Stream, cursor: &Cursor, values: &Value) -> Result<PageRequest, Error> {
+    let ask = match &stream.source {
+        Source::Pages(ask) => ask,
+        Source::Job(job) => job.download.as_ref().ok_or(Error::NoPages)?,
+        Source::Journal(_) => return Err(Error::NoPages),
+    };
     if let Position::Url(url) = &cursor.position {
-        return Ok(PageRequest::Url(url.to_string()));
+        let headers = crate::connector::render_headers(ask.headers(), values)?;
+        return Ok(PageRequest::Url { url: url.to_string(), headers });
     }
-    let Read::Get { path, query } = &stream.read;
-    let path = path.render(Place::Path, values)?;
-    let mut parameters = query
-        .iter()
-        .map(|(name, text)| Ok((name.clone(), text.render(Place::Text, values)?)))
-        .collect::<Result<Vec<_>, template::Error>>()?;
-    if let (Some(since), Some(from)) = (&stream.since, cursor.since) {
-        parameters.push((since.param.clone(), since_text(since, from, values)?));
+    let since = stream.since.as_ref();
+    let from = since.zip(cursor.from()).map(|(since, from)| asked_from(since, from, cursor));
+    let until = since.and_then(|it| it.until.as_ref().zip(cursor.round.as_ref()?.until));
+    let until = since.zip(until).map(|(since, (how, until))| {
+        (how, Mark::of_time(until).value(&since.format, since.granularity))
+    });
+
+    let mut values = Cow::Borrowed(values);
+    let mut absent = Vec::new();
+    for (name, value) in
+        [("cursor", from.as_ref()), ("until", until.as_ref().map(|(_, value)| value))]
+    {
+        match (value, values.is_object()) {
+            (Some(value), true) => values.to_mut()[name] = value.clone(),
+            (Some(_), false) => {}
+            (None, _) => absent.push(name.to_owned()),
+        }
     }
-    parameters.extend(position_parameter(stream.page.as_ref(), &cursor.position));
-    Ok(PageRequest::Path { path, query: parameters })
+    let mut rendered = ask.render(&values, &absent)?;
+
+    let goes_alone = is_alone(stream.page.as_ref(), cursor);
+    if let (Some(since), Some(from), false) = (since, from, goes_alone) {
+        let value = match &since.text {
+            Some(text) => Value::String(text.render(Place::Text, &values)?),
+            None => from,
+        };
+        match &since.by {
+            SinceBy::Param(name) => place::param(&mut rendered, name, &value),
+            SinceBy::Variable(name) => place::variable(&mut rendered, name, value),
+            SinceBy::Body(path) => place::body(&mut rendered, path, value),
+            SinceBy::Text | SinceBy::NewestFirst => {}
+        }
+    }
+    if let (Some((how, until)), false) = (until, goes_alone) {
+        match how {
+            Until::Param(name) => place::param(&mut rendered, name, &until),
+            Until::Variable(name) => place::variable(&mut rendered, name, until),
+            Until::Body(path) => place::body(&mut rendered, path, until),
+            Until::Text => {}
+        }
+    }
+    if let Some(paging) = &stream.page {
+        place_position(&mut rendered, paging, cursor);
+    }
+    Ok(PageRequest::Ask(Box::new(rendered)))
 }
 
-fn position_parameter(paging: Option<&Paging>, position: &Position) -> Option<(String, String)> {
-    match (paging?, position) {
-        (Paging::Cursor { param, .. }, Position::Cursor(text))
-        | (Paging::Keyset { param, .. }, Position::Key(text)) => {
-            Some((param.clone(), text.clone()))
+/// Since when is asked, with what is read again.
+fn asked_from(since: &Since, from: &Mark, cursor: &Cursor) -> Value {
+    // A later round begins exactly where the one before ended.
+    let is_later_round = cursor.round.as_ref().is_some_and(|round| round.from.is_some());
+    let overlap = since.overlap.filter(|_| !is_later_round);
+    let overlap = overlap.map_or(SignedDuration::ZERO, |overlap| overlap.get());
+    from.earlier(overlap).value(&since.format, since.granularity)
+}
+
+/// Whether what `since` says is not repeated beside the position.
+fn is_alone(paging: Option<&Paging>, cursor: &Cursor) -> bool {
+    match paging {
+        Some(Paging::Cursor(cursor_paging) | Paging::Scroll(cursor_paging)) => {
+            cursor_paging.alone && cursor.position != Position::First
         }
-        (Paging::Page { param, .. }, Position::Page(number))
-        | (Paging::Offset { param, .. }, Position::Offset(number)) => {
-            Some((param.clone(), number.to_string()))
-        }
-        (Paging::Page { param, from, .. }, Position::First) => {
-            Some((param.clone(), from.to_string()))
-        }
-        _ => None,
+        Some(Paging::Export(_)) => cursor.position != Position::First || cursor.resume.is_some(),
+        _ => false,
     }
 }
 
-fn since_text(since: &Since, from: Timestamp, values: &Value) -> Result<String, Error> {
-    let overlap = since.overlap.map_or(SignedDuration::ZERO, |overlap| overlap.get());
-    let from = from.checked_sub(overlap).unwrap_or(Timestamp::MIN);
-    let time = written(cut(from, since.granularity), since.format);
-    let Some(text) = &since.text else { return Ok(time) };
-    let mut values = values.clone();
-    if let Value::Object(values) = &mut values {
-        values.insert("cursor".into(), Value::String(time));
-    }
-    Ok(text.render(Place::Text, &values)?)
-}
-
-/// The beginning of the millisecond, second or day in which `time` is.
-fn cut(time: Timestamp, granularity: Granularity) -> Timestamp {
-    let step = match granularity {
-        Granularity::Millisecond => 1,
-        Granularity::Second => 1_000,
-        Granularity::Day => 86_400_000,
+fn place_position(rendered: &mut Rendered, paging: &Paging, cursor: &Cursor) {
+    let mut put = |goes: &Goes, value: Value| match goes {
+        Goes::Param(name) => place::param(rendered, name, &value),
+        Goes::Variable(name) => place::variable(rendered, name, value),
+        Goes::Body(path) => place::body(rendered, path, value),
     };
-    let millis = time.as_millisecond();
-    Timestamp::from_millisecond(millis - millis.rem_euclid(step)).unwrap_or(Timestamp::MIN)
-}
-
-fn written(time: Timestamp, format: TimeFormat) -> String {
-    match format {
-        TimeFormat::Rfc3339 => format!("{time:.3}"),
-        TimeFormat::EpochSeconds => time.as_second().to_string(),
-        TimeFormat::EpochMillis => time.as_millisecond().to_string(),
-        TimeFormat::Date => time.to_zoned_datetime(TimeZone::UTC).date().to_string(),
-    }
-}
-
-/// A time as the other side wrote it; none where it is not one.
-pub fn read_time(text: &str, format: TimeFormat) -> Option<Timestamp> {
-    let time = match format {
-        TimeFormat::Rfc3339 => text.parse().ok()?,
-        TimeFormat::EpochSeconds => since_1970(text, 1_000)?,
-        TimeFormat::EpochMillis => since_1970(text, 1)?,
-        TimeFormat::Date => {
-            let date: jiff::civil::Date = text.parse().ok()?;
-            date.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp()
+    match (paging, &cursor.position) {
+        (Paging::Cursor(it) | Paging::Scroll(it), Position::Cursor(at)) => {
+            put(&it.goes, at.clone())
         }
-    };
-    // Kept in milliseconds, as all our times: a finer time cut off is asked for again.
-    time.round(jiff::TimestampRound::new().smallest(Unit::Millisecond).mode(jiff::RoundMode::Floor))
-        .ok()
-}
-
-/// A number of seconds or milliseconds. Whole ones are read as such, since a double would round
-/// the late ones; some write seconds with decimals.
-fn since_1970(text: &str, millis: i64) -> Option<Timestamp> {
-    if let Ok(whole) = text.parse::<i64>() {
-        return Timestamp::from_millisecond(whole.checked_mul(millis)?).ok();
+        (Paging::Keyset(it), Position::Key(key)) => put(&it.goes, key.clone()),
+        (Paging::Page(it), Position::Page(number)) => put(&it.goes, (*number).into()),
+        (Paging::Page(it), _) => put(&it.goes, it.from.into()),
+        (Paging::Offset(it), Position::Offset(number)) => put(&it.goes, (*number).into()),
+        (Paging::Relay(it), Position::Cursor(at)) => {
+            put(&Goes::Variable(it.variable.clone()), at.clone());
+        }
+        (Paging::HeaderLocator(it), Position::Cursor(at)) => {
+            put(&Goes::Param(it.param.clone()), at.clone());
+        }
+        (Paging::Version(it), Position::Cursor(at)) => put(&it.goes, at.clone()),
+        (Paging::Version(it), _) => match (&cursor.resume, &it.from) {
+            (Some(resume), _) => put(&it.goes, resume.clone()),
+            (None, Some(from)) => put(&it.goes, Value::String(from.clone())),
+            (None, None) => {}
+        },
+        (Paging::Export(it), Position::Cursor(at)) => put(&it.goes, at.clone()),
+        (Paging::Export(it), _) => {
+            if let Some(resume) = &cursor.resume {
+                put(&it.goes, resume.clone());
+            }
+        }
+        _ => {}
     }
-    let millis = text.parse::<f64>().ok()? * millis as f64;
-    Timestamp::from_duration(SignedDuration::try_from_secs_f64(millis / 1_000.0).ok()?).ok()
 }
 
-/// Reads the answer to the request of `cursor`. `now` is what expressions take for the time.
+/// Reads the answer to the request of `cursor`. `values` is what the texts of `add` may speak of,
+/// `now` what expressions take for the time.
 ///
 /// # Errors
 ///
@@ -317,53 +457,187 @@ pub fn read(
     stream: &Stream,
     cursor: &Cursor,
     answer: Answer<'_>,
+    values: &Value,
     now: Timestamp,
 ) -> Result<PageRead, Error> {
     let body = Document::whole(answer.body)?;
-    let items = items(stream, &body, now)?;
+    let items = added(stream, items(stream, &body, now)?, values)?;
     let records = items
         .iter()
         .enumerate()
         .map(|(place, item)| record(stream, place + 1, item, now))
         .collect::<Result<Vec<_>, Error>>()?;
 
-    let newest = stream.since.as_ref().and_then(|since| newest(since, &items, now));
-    let newest = newest.max(cursor.newest);
+    let since = stream.since.as_ref();
+    let newest = since.and_then(|since| newest(since, cursor.newest.as_ref(), &items, now));
     let began = cursor.began.unwrap_or_else(|| answer.sent_at.unwrap_or(now));
     let total = stream.total.as_ref().and_then(|total| number(total, &body, now));
+    let page = Page { body: &body, answer, items: &items, now };
+    let mut next = next_position(stream, cursor, &page)?;
+    if since.is_some_and(|since| is_past(since, cursor, &items, now)) {
+        next = None;
+    }
     let seen = digest(&records);
-    let next = next_position(stream, cursor, &body, answer, &items, now)?;
+    let read = Read { newest, began, total, count: records.len() as u64, seen: &seen };
+    let is_repeated = !records.is_empty() && cursor.seen.as_ref() == Some(&seen);
+    let after = read.after(stream, cursor, next, &page, is_repeated)?;
+    let newest_at = read.newest.as_ref().and_then(Mark::time);
+    let (cursor, done) = after;
+    Ok(PageRead { records, cursor, done, total, newest_at })
+}
 
-    let Some(position) = next else {
-        let since = cursor.since.max(newest.map(|newest| newest.min(began)));
-        let cursor = Cursor { since, ..Cursor::default() };
-        return Ok(PageRead { records, cursor, done: true, total, newest_at: newest });
+/// A page, and what was found on it.
+struct Page<'a> {
+    body: &'a Document<'a>,
+    answer: Answer<'a>,
+    items: &'a [Document<'a>],
+    now: Timestamp,
+}
+
+/// What a page has shown.
+struct Read<'a> {
+    newest: Option<Mark>,
+    began: Timestamp,
+    total: Option<u64>,
+    /// How many records there were on it.
+    count: u64,
+    seen: &'a str,
+}
+
+impl Read<'_> {
+    /// The cursor after a page, and whether the run is done.
+    fn after(
+        &self,
+        stream: &Stream,
+        cursor: &Cursor,
+        next: Option<Position>,
+        page: &Page<'_>,
+        is_repeated: bool,
+    ) -> Result<(Cursor, bool), Error> {
+        let cap = stream.since.as_ref().and_then(|since| since.cap);
+        if let Some(Cap { records, then: Beyond::Halve }) = cap
+            && cursor.position == Position::First
+            && self.total.is_some_and(|total| total > records)
+        {
+            let halved = cursor.halved(stream).ok_or(Error::TooMany(records))?;
+            return self.counted(halved).map(|cursor| (cursor, false));
+        }
+        let Some(position) = next else {
+            return match self.next_round(stream, cursor) {
+                Some(next) => self.counted(next).map(|cursor| (cursor, false)),
+                None => Ok((self.end(stream, cursor, page), true)),
+            };
+        };
+        let round_records = cursor.round.as_ref().map_or(cursor.records, |it| it.records);
+        if let Some(Cap { records, then: Beyond::Restart }) = cap
+            && round_records + 2 * self.count > records
+        {
+            let next = self.restarted(stream, cursor).ok_or(Error::TooMany(records))?;
+            return self.counted(next).map(|cursor| (cursor, false));
+        }
+        if position == cursor.position || position == Position::Url(page.answer.asked.clone()) {
+            return Err(Error::Stuck);
+        }
+        if Some(&position) == cursor.mark.as_ref() {
+            return Err(Error::Circle);
+        }
+        if is_repeated {
+            return Err(Error::Repeated);
+        }
+        let mut next = self.counted(cursor.clone())?;
+        if next.pages.is_power_of_two() {
+            next.mark = Some(position.clone());
+        }
+        if let Some(round) = &mut next.round {
+            round.records += self.count;
+        }
+        next.position = position;
+        next.seen = Some(self.seen.to_owned());
+        Ok((next, false))
+    }
+
+    /// The same cursor with this page counted.
+    fn counted(&self, cursor: Cursor) -> Result<Cursor, Error> {
+        let pages = cursor.pages + 1;
+        if pages >= MAX_PAGES {
+            return Err(Error::Endless);
+        }
+        Ok(Cursor {
+            pages,
+            records: cursor.records + self.count,
+            newest: self.newest.clone(),
+            began: Some(self.began),
+            ..cursor
+        })
+    }
+
+    /// The round after the one that ended; none where the run has ended with it.
+    fn next_round(&self, stream: &Stream, cursor: &Cursor) -> Option<Cursor> {
+        let since = stream.since.as_ref()?;
+        let Round { until: Some(until), end: Some(end), .. } = cursor.round.as_ref()? else {
+            return None;
+        };
+        if until >= end {
+            return None;
+        }
+        let round = Round {
+            from: Some(Mark::of_time(*until)),
+            until: Some(end_of_round(since, Some(*until), *end)),
+            end: Some(*end),
+            records: 0,
+        };
+        Some(at_its_beginning(cursor, round))
+    }
+
+    /// A round that begins at the newest that was seen; none where that is where this one began.
+    fn restarted(&self, stream: &Stream, cursor: &Cursor) -> Option<Cursor> {
+        let format = &stream.since.as_ref()?.format;
+        let newest = self.newest.clone()?;
+        if cursor.from().is_some_and(|from| newest.compare(from, format).is_le()) {
+            return None;
+        }
+        let (until, end) = cursor.round.as_ref().map_or((None, None), |it| (it.until, it.end));
+        Some(at_its_beginning(cursor, Round { from: Some(newest), until, end, records: 0 }))
+    }
+
+    /// Where the next run begins.
+    fn end(&self, stream: &Stream, cursor: &Cursor, page: &Page<'_>) -> Cursor {
+        let resume = resume(stream, cursor, page);
+        let Some(since) = &stream.since else {
+            return Cursor { since: cursor.since.clone(), resume, ..Cursor::default() };
+        };
+        // All up to the end of the run was asked for, whether there was anything or not.
+        let end = cursor.round.as_ref().and_then(|round| round.end).map(Mark::of_time);
+        let reached = end.or_else(|| self.newest.clone());
+        let began = Mark::of_time(self.began);
+        let reached = reached.map(|reached| match since.format.is_time() {
+            true if reached.time() > began.time() => began,
+            _ => reached,
+        });
+        let since = Mark::newer(cursor.since.clone(), reached, &since.format);
+        Cursor { since, resume, ..Cursor::default() }
+    }
+}
+
+fn at_its_beginning(cursor: &Cursor, round: Round) -> Cursor {
+    let round = Some(round);
+    Cursor { position: Position::First, round, mark: None, seen: None, ..cursor.clone() }
+}
+
+/// What the other side gave to begin the next run with.
+fn resume(stream: &Stream, cursor: &Cursor, page: &Page<'_>) -> Option<Value> {
+    let given = match &stream.page {
+        // That of an empty page may be nothing, or 0.
+        Some(Paging::Version(it)) if !page.items.is_empty() => value_at(&it.at, page),
+        Some(Paging::Version(_)) => None,
+        Some(Paging::Export(it)) => value_at(&it.at, page),
+        _ => return None,
     };
-    if position == cursor.position || position == Position::Url(answer.asked.clone()) {
-        return Err(Error::Stuck);
-    }
-    if Some(&position) == cursor.mark.as_ref() {
-        return Err(Error::Circle);
-    }
-    if !records.is_empty() && cursor.seen.as_deref() == Some(&seen) {
-        return Err(Error::Repeated);
-    }
-    let pages = cursor.pages + 1;
-    if pages >= MAX_PAGES {
-        return Err(Error::Endless);
-    }
-    let mark = if pages.is_power_of_two() { Some(position.clone()) } else { cursor.mark.clone() };
-    let cursor = Cursor {
-        since: cursor.since,
-        position,
-        newest,
-        began: Some(began),
-        pages,
-        records: cursor.records + records.len() as u64,
-        mark,
-        seen: Some(seen),
+    let last = match &cursor.position {
+        Position::Cursor(at) => Some(at.clone()),
+        _ => cursor.resume.clone(),
     };
-    Ok(PageRead { records, cursor, done: false, total, newest_at: newest })
+    given.or(last)
 }
 
 /// An answer, or a record in it: its text, and its value once an expression needs it.
@@ -407,6 +681,18 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// The first value of `expression` as what it is; none where it is `null`.
+    fn value_of(&self, expression: &Expression, now: Timestamp) -> Option<Value> {
+        let value: Value = match expression.path() {
+            Some(path) => serde_json::from_str(raw::at(&self.text, path)?).ok()?,
+            None => {
+                let first = expression.first(self.value(), now).ok()??;
+                serde_json::from_str(&first.to_string()).ok()?
+            }
+        };
+        (!value.is_null()).then_some(value)
+    }
+
     fn holds(&self, expression: &Expression, now: Timestamp) -> bool {
         match expression.path() {
             Some(path) => {
@@ -423,18 +709,23 @@ fn items<'a>(
     body: &'a Document<'_>,
     now: Timestamp,
 ) -> Result<Vec<Document<'a>>, Error> {
-    let missing = || Error::NoRecords(stream.records.text().into());
-    if let Some(found) = stream.records.path().and_then(|path| raw::at(&body.text, path)) {
-        return match raw::items(found) {
-            Some(items) => Ok(items.into_iter().map(Document::part).collect()),
-            None if found == "null" => Err(missing()),
-            None => Ok(vec![Document::part(found)]),
-        };
+    let missing = || match stream.may_be_missing {
+        true => Ok(Vec::new()),
+        false => Err(Error::NoRecords(stream.records.text().into())),
+    };
+    if let Some(path) = stream.records.path() {
+        if let Some(found) = raw::at(&body.text, path) {
+            return match raw::items(found) {
+                Some(items) => Ok(items.into_iter().map(Document::part).collect()),
+                None if found == "null" => missing(),
+                None => Ok(vec![Document::part(found)]),
+            };
+        }
     }
     let mut items = Vec::new();
     for yielded in stream.records.all(body.value(), now)? {
         if yielded.is_null() {
-            return Err(missing());
+            return missing();
         }
         if let Some(list) = yielded.as_array() {
             items.extend(list.map(Document::of));
@@ -443,6 +734,36 @@ fn items<'a>(
         items.push(Document::of(yielded));
     }
     Ok(items)
+}
+
+/// The records with what the connector adds to them. What a record has itself stays.
+fn added<'a>(
+    stream: &Stream,
+    items: Vec<Document<'a>>,
+    values: &Value,
+) -> Result<Vec<Document<'a>>, Error> {
+    if stream.add.is_empty() {
+        return Ok(items);
+    }
+    let mut extra = Vec::new();
+    for (name, text) in &stream.add {
+        extra.push((name, text.value(values)?));
+    }
+    let with = |item: Document<'a>| {
+        let Some(inside) = item.text.trim().strip_prefix('{') else { return item };
+        let mut text = String::from("{");
+        for (name, value) in &extra {
+            if raw::at(&item.text, &[name.as_str().into()]).is_none() {
+                text.push_str(&format!("{}:{value},", Value::String((*name).clone())));
+            }
+        }
+        if inside.trim() == "}" {
+            text.truncate(text.trim_end_matches(',').len());
+        }
+        text.push_str(inside);
+        Document { text: Cow::Owned(text), value: OnceCell::new() }
+    };
+    Ok(items.into_iter().map(with).collect())
 }
 
 fn record(
@@ -470,8 +791,29 @@ fn record(
     })
 }
 
-fn newest(since: &Since, items: &[Document<'_>], now: Timestamp) -> Option<Timestamp> {
-    items.iter().filter_map(|item| read_time(&item.text_of(&since.field, now)?, since.format)).max()
+/// What a record says of how new it is.
+fn mark_of(since: &Since, item: &Document<'_>, now: Timestamp) -> Option<Mark> {
+    Mark::read(&item.text_of(&since.field, now)?, &since.field_format)
+}
+
+fn newest(
+    since: &Since,
+    before: Option<&Mark>,
+    items: &[Document<'_>],
+    now: Timestamp,
+) -> Option<Mark> {
+    let marks = items.iter().filter_map(|item| mark_of(since, item, now));
+    marks.fold(before.cloned(), |newest, mark| Mark::newer(newest, Some(mark), &since.format))
+}
+
+/// Whether the newest come first and this page is past what is asked for.
+fn is_past(since: &Since, cursor: &Cursor, items: &[Document<'_>], now: Timestamp) -> bool {
+    let SinceBy::NewestFirst = since.by else { return false };
+    let Some(from) = cursor.from() else { return false };
+    let overlap = since.overlap.map_or(SignedDuration::ZERO, |overlap| overlap.get());
+    let from = from.earlier(overlap);
+    let mut marks = items.iter().filter_map(|item| mark_of(since, item, now));
+    marks.any(|mark| mark.compare(&from, &since.format) == Ordering::Less)
 }
 
 fn number(expression: &Expression, body: &Document<'_>, now: Timestamp) -> Option<u64> {
@@ -491,56 +833,93 @@ fn digest(records: &[NewRecord]) -> String {
 fn next_position(
     stream: &Stream,
     cursor: &Cursor,
-    body: &Document<'_>,
-    answer: Answer<'_>,
-    items: &[Document<'_>],
-    now: Timestamp,
+    page: &Page<'_>,
 ) -> Result<Option<Position>, Error> {
     let Some(paging) = &stream.page else { return Ok(None) };
-    // `more` decides where the answer has it; without it, each kind has its own end.
-    let goes_on =
-        |more: &Option<Expression>| more.as_ref().is_none_or(|more| body.holds(more, now));
+    let Page { body, answer, items, now } = *page;
     Ok(match paging {
-        Paging::Cursor { at, more, .. } => {
-            text_at(at, body, now).filter(|_| goes_on(more)).map(Position::Cursor)
+        Paging::Cursor(it) | Paging::Scroll(it) => {
+            value_at(&it.at, page).filter(|_| goes_on(&it.stop, page)).map(Position::Cursor)
         }
-        Paging::Page { from, pages, .. } => {
-            let page = match cursor.position {
+        Paging::Page(it) => {
+            let number_now = match cursor.position {
                 Position::Page(page) => page,
-                _ => *from,
+                _ => it.from,
             };
+            let header = it.pages_header.as_deref().and_then(|name| answer.header(name));
+            let header = header.and_then(|pages| pages.trim().parse::<u64>().ok());
+            let pages = it.pages.as_ref().and_then(|pages| number(pages, body, now)).or(header);
             let last = match pages {
-                Some(pages) => {
-                    number(pages, body, now).map(|pages| page + 1 >= from.saturating_add(pages))
-                }
-                None => None,
+                Some(pages) => number_now + 1 >= it.from.saturating_add(pages),
+                // Without a word on it, an empty page is the last.
+                None => items.is_empty(),
             };
-            (!last.unwrap_or(items.is_empty())).then_some(Position::Page(page + 1))
+            (!last && goes_on(&it.stop, page)).then_some(Position::Page(number_now + 1))
         }
-        Paging::Offset { more, .. } => {
+        Paging::Offset(it) => {
             let offset = match cursor.position {
                 Position::Offset(offset) => offset,
-                _ => 0,
+                _ => it.from,
             };
             let next = offset + items.len() as u64;
-            (!items.is_empty() && goes_on(more)).then_some(Position::Offset(next))
+            (!items.is_empty() && goes_on(&it.stop, page)).then_some(Position::Offset(next))
         }
-        Paging::Keyset { field, more, .. } => match items.last() {
-            Some(last) if goes_on(more) => {
-                let key = last.text_of(field, now);
-                let missing = || Error::NoKey { number: items.len(), key: field.text().to_owned() };
-                Some(Position::Key(key.ok_or_else(missing)?))
+        Paging::Keyset(it) => {
+            let item = match it.of {
+                Which::Last => items.last(),
+                Which::First => items.first(),
+            };
+            match item {
+                Some(item) if goes_on(&it.stop, page) => {
+                    let missing = || {
+                        let key = it.field.text().to_owned();
+                        Error::NoKey { number: items.len(), key }
+                    };
+                    Some(Position::Key(item.value_of(&it.field, now).ok_or_else(missing)?))
+                }
+                _ => None,
             }
-            _ => None,
-        },
-        Paging::NextUrl(at) => {
-            text_at(at, body, now).map(|link| address(&link, answer.asked)).transpose()?
         }
-        Paging::LinkHeader => {
-            let link = answer.link.and_then(next_link);
+        Paging::NextUrl(it) => {
+            let link = text_at(&it.at, body, now).filter(|_| goes_on(&it.stop, page));
             link.map(|link| address(&link, answer.asked)).transpose()?
         }
+        Paging::LinkHeader => {
+            let link = answer.header("link").and_then(next_link);
+            link.map(|link| address(&link, answer.asked)).transpose()?
+        }
+        Paging::Relay(it) => {
+            let info = it.at.first(body.value(), now)?.unwrap_or_default();
+            let more = info.get("hasNextPage").is_some_and(|more| more.is_true());
+            let end = info.get("endCursor").and_then(|end| end.as_text());
+            end.filter(|end| more && !end.is_empty()).map(|end| Position::Cursor(end.into()))
+        }
+        Paging::Version(it) => {
+            let at = value_at(&it.at, page).filter(|_| !items.is_empty());
+            at.filter(|_| goes_on(&it.stop, page)).map(Position::Cursor)
+        }
+        Paging::Export(it) => {
+            let ends = body.holds(&it.end, now) || !goes_on(&it.stop, page);
+            value_at(&it.at, page).filter(|_| !ends).map(Position::Cursor)
+        }
+        Paging::HeaderLocator(it) => {
+            let at = answer.header(&it.header).map(str::trim);
+            at.filter(|at| !at.is_empty() && *at != "null").map(|at| Position::Cursor(at.into()))
+        }
     })
+}
+
+/// Whether there may be a page after this one, as far as the connector says how that is told.
+fn goes_on(stop: &Stop, page: &Page<'_>) -> bool {
+    let count = page.items.len() as u64;
+    stop.more.as_ref().is_none_or(|more| page.body.holds(more, page.now))
+        && stop.size.is_none_or(|size| count >= size)
+        && !(stop.empty && count == 0)
+}
+
+/// A cursor, as what it is; an empty one, `null` and the text `null` are the end.
+fn value_at(at: &Expression, page: &Page<'_>) -> Option<Value> {
+    page.body.value_of(at, page.now).filter(|value| !matches!(value.as_str(), Some("" | "null")))
 }
 
 /// The address that a link names, which must be on the host that was asked.
@@ -585,381 +964,4 @@ fn next_link(header: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    fn now() -> Timestamp {
-        "2026-11-24T12:00:00Z".parse().unwrap()
-    }
-
-    fn stream(page: &str) -> Stream {
-        let text = format!(
-            "get: /things\nquery: {{ limit: '2' }}\nrecords: .data\nkey: .id\nversion: .v\n\
-             deleted: .gone\ntotal: .total\n{page}\n\
-             since: {{ param: updated_since, field: .at, overlap: 2m, granularity: second }}\n"
-        );
-        serde_saphyr::from_str(&text).unwrap()
-    }
-
-    fn ask(stream: &Stream, cursor: &Cursor) -> String {
-        match request(stream, cursor, &json!({ "settings": {} })).unwrap() {
-            PageRequest::Url(url) => url,
-            PageRequest::Path { path, query } => {
-                let query: Vec<_> =
-                    query.iter().map(|(name, value)| format!("{name}={value}")).collect();
-                format!("{path}?{}", query.join("&"))
-            }
-        }
-    }
-
-    fn answer(stream: &Stream, cursor: &Cursor, body: &Value) -> Result<PageRead, Error> {
-        let link = body.get("link").and_then(Value::as_str);
-        come(stream, cursor, body.to_string().as_bytes(), link)
-    }
-
-    fn come(
-        stream: &Stream,
-        cursor: &Cursor,
-        body: &[u8],
-        link: Option<&str>,
-    ) -> Result<PageRead, Error> {
-        let asked = match &cursor.position {
-            Position::Url(url) => url.clone(),
-            _ => "https://shop.example/things".parse().unwrap(),
-        };
-        let answer = Answer { body, link, sent_at: None, asked: &asked };
-        let read = read(stream, cursor, answer, now());
-        // A path that is not plain gives the same by way of values.
-        let mut slow = stream.clone();
-        slow.records = Expression::compile(&format!("{}|.", stream.records.text())).unwrap();
-        slow.key = vec![Expression::compile(".id|.").unwrap()];
-        if let (Ok(fast), Ok(slow)) = (&read, super::read(&slow, cursor, answer, now())) {
-            assert_eq!(&slow, fast);
-        }
-        read
-    }
-
-    /// Reads until the pages end, and says what was asked for each time.
-    fn run(stream: &Stream, cursor: Cursor, answers: &[Value]) -> (Vec<String>, Cursor) {
-        let (mut asked, mut cursor, mut answers) = (Vec::new(), cursor, answers.iter());
-        loop {
-            asked.push(ask(stream, &cursor));
-            // What is stored between two pages is the JSON text.
-            let stored = serde_json::to_string(&cursor).unwrap();
-            assert_eq!(serde_json::from_str::<Cursor>(&stored).unwrap(), cursor);
-            let page = answer(stream, &cursor, answers.next().expect("one more page")).unwrap();
-            cursor = page.cursor;
-            if page.done {
-                assert!(answers.next().is_none(), "it ended early");
-                return (asked, cursor);
-            }
-        }
-    }
-
-    fn things(ids: &[u64]) -> Vec<Value> {
-        ids.iter()
-            .map(|id| json!({ "id": id, "at": format!("2026-11-24T10:00:{id:02}Z") }))
-            .collect()
-    }
-
-    #[test]
-    fn a_cursor_is_followed_until_there_is_none() {
-        for end in [json!(null), json!(""), json!("null")] {
-            let stream = stream("page: { cursor: { param: cursor, at: .next } }");
-            let (asked, _) = run(
-                &stream,
-                Cursor::default(),
-                &[
-                    json!({ "data": things(&[1, 2]), "next": "abc" }),
-                    json!({ "data": things(&[3]), "next": end }),
-                ],
-            );
-            assert_eq!(asked, ["/things?limit=2", "/things?limit=2&cursor=abc"]);
-        }
-    }
-
-    #[test]
-    fn pages_are_counted_up_to_the_last() {
-        let stream = stream("page: { page: { param: page, pages: .pages } }");
-        let (asked, _) = run(
-            &stream,
-            Cursor::default(),
-            &[
-                json!({ "data": things(&[1, 2]), "pages": 2 }),
-                json!({ "data": things(&[3]), "pages": 2 }),
-            ],
-        );
-        assert_eq!(asked, ["/things?limit=2&page=1", "/things?limit=2&page=2"]);
-    }
-
-    #[test]
-    fn an_empty_answer_ends_pages_that_nobody_counts() {
-        let stream = stream("page: { page: { param: page } }");
-        let (asked, _) = run(
-            &stream,
-            Cursor::default(),
-            &[json!({ "data": things(&[1, 2]) }), json!({ "data": [] })],
-        );
-        assert_eq!(asked.len(), 2);
-    }
-
-    #[test]
-    fn offsets_and_keys_of_last_records_lead_on() {
-        let answers = [
-            json!({ "data": things(&[1, 2]) }),
-            json!({ "data": things(&[3]) }),
-            json!({ "data": [] }),
-        ];
-        let (asked, _) =
-            run(&stream("page: { offset: { param: skip } }"), Cursor::default(), &answers);
-        assert_eq!(asked, ["/things?limit=2", "/things?limit=2&skip=2", "/things?limit=2&skip=3"]);
-
-        let (asked, _) = run(
-            &stream("page: { keyset: { param: after, field: .id } }"),
-            Cursor::default(),
-            &answers,
-        );
-        assert_eq!(
-            asked,
-            ["/things?limit=2", "/things?limit=2&after=2", "/things?limit=2&after=3"]
-        );
-    }
-
-    #[test]
-    fn the_whole_address_of_the_next_page_is_taken_as_it_is() {
-        let stream = stream("page: { next_url: .next }");
-        let (asked, _) = run(
-            &stream,
-            Cursor::default(),
-            &[
-                json!({ "data": things(&[1]), "next": "/things?p=2" }),
-                json!({ "data": things(&[2]) }),
-            ],
-        );
-        assert_eq!(asked[1], "https://shop.example/things?p=2");
-    }
-
-    #[test]
-    fn the_next_link_is_found_among_others() {
-        let next = |text| next_link(text);
-        assert_eq!(
-            next(r#"<https://a.example/?p=1>; rel="prev", <https://a.example/?p=3,4>; rel="next""#)
-                .as_deref(),
-            Some("https://a.example/?p=3,4")
-        );
-        assert_eq!(next("</p2>; title=x; rel=next").as_deref(), Some("/p2"));
-        assert_eq!(next(r#"</p2>; rel="last next""#).as_deref(), Some("/p2"));
-        for none in ["", "<", "</p>; rel=prev", "rel=next", "</p2>; relation=next"] {
-            assert_eq!(next(none), None, "{none}");
-        }
-    }
-
-    #[test]
-    fn the_next_run_begins_before_the_newest_time_that_was_seen() {
-        let stream = stream("page: { cursor: { param: cursor, at: .next } }");
-        let (_, cursor) = run(
-            &stream,
-            Cursor::default(),
-            &[
-                json!({ "data": [{ "id": 1, "at": "2026-11-24T10:05:09.900Z" }], "next": "b" }),
-                json!({ "data": things(&[2]) }),
-            ],
-        );
-
-        assert!(cursor.is_between_runs());
-        assert_eq!(ask(&stream, &cursor), "/things?limit=2&updated_since=2026-11-24T10:03:09.000Z");
-    }
-
-    #[test]
-    fn a_run_without_news_keeps_the_time_of_the_last() {
-        let stream = stream("page: { cursor: { param: cursor, at: .next } }");
-        let (_, first) = run(&stream, Cursor::default(), &[json!({ "data": things(&[1]) })]);
-        let (_, second) = run(&stream, first.clone(), &[json!({ "data": [] })]);
-
-        assert_eq!(first, second);
-    }
-
-    #[test]
-    fn numbers_and_unknown_fields_stay_as_they_were_written() {
-        let stream = stream("");
-        let body = br#"{"data":[{"id":9007199254740993,"price":19.90,"v":1.0,"new":{"x":[]},"gone":true}]}"#;
-
-        let page = come(&stream, &Cursor::default(), body, None).unwrap();
-
-        assert_eq!(
-            page.records,
-            [NewRecord {
-                key: "9007199254740993".into(),
-                version: Some("1.0".into()),
-                data: r#"{"id":9007199254740993,"price":19.90,"v":1.0,"new":{"x":[]},"gone":true}"#
-                    .into(),
-                deleted: true,
-            }]
-        );
-    }
-
-    #[test]
-    fn a_position_that_does_not_advance_is_not_followed() {
-        let stream = stream("page: { cursor: { param: cursor, at: .next } }");
-        let first =
-            answer(&stream, &Cursor::default(), &json!({ "data": things(&[1]), "next": "a" }))
-                .unwrap();
-
-        let stuck = answer(&stream, &first.cursor, &json!({ "data": things(&[2]), "next": "a" }));
-
-        assert_eq!(stuck, Err(Error::Stuck));
-    }
-
-    #[test]
-    fn pages_that_go_round_in_a_circle_are_noticed() {
-        let stream = stream("page: { cursor: { param: cursor, at: .next } }");
-        let mut cursor = Cursor::default();
-        let mut pages = 0;
-
-        let end = loop {
-            let next = ["a", "b", "c"][pages % 3];
-            let body = json!({ "data": things(&[pages as u64]), "next": next });
-            match answer(&stream, &cursor, &body) {
-                Ok(page) => cursor = page.cursor,
-                Err(error) => break error,
-            }
-            pages += 1;
-        };
-
-        assert_eq!(end, Error::Circle);
-        assert!(pages < 12, "{pages}");
-    }
-
-    #[test]
-    fn a_next_address_on_another_host_is_not_followed() {
-        let stream = stream("page: { next_url: .next }");
-        for elsewhere in [
-            "https://evil.example/things?p=2",
-            "//evil.example/things",
-            "http://shop.example/things?p=2",
-            "https://shop.example:444/things",
-            "https://user@shop.example/things",
-        ] {
-            let body = json!({ "data": things(&[1]), "next": elsewhere });
-            let read = answer(&stream, &Cursor::default(), &body);
-            assert!(matches!(read, Err(Error::OtherHost(_))), "{elsewhere}");
-        }
-        let itself = json!({ "data": things(&[1]), "next": "/things" });
-        assert_eq!(answer(&stream, &Cursor::default(), &itself), Err(Error::Stuck));
-    }
-
-    #[test]
-    fn what_is_no_data_says_what_it_is() {
-        let stream = stream("");
-        let check = |body: &str| come(&stream, &Cursor::default(), body.as_bytes(), None);
-
-        assert_eq!(check("\n <!doctype html><p>Sign in</p>"), Err(Error::WebPage));
-        for broken in ["", "{\"data\":[{\"id\":1}", "{\"data\":[]} {}", "{\"data\":[nul]}"] {
-            assert!(matches!(check(broken), Err(Error::Json(json::Error::Syntax(_)))), "{broken}");
-        }
-        let deep = format!("{{\"data\":{}{}}}", "[".repeat(300), "]".repeat(300));
-        assert_eq!(check(&deep), Err(Error::Json(json::Error::TooDeep)));
-        assert!(check("\u{feff}{\"data\":[{\"id\":1}]}").is_ok());
-    }
-
-    #[test]
-    fn what_changed_while_pages_were_read_is_asked_for_again() {
-        let stream = stream("page: { cursor: { param: cursor, at: .next } }");
-        let asked = "https://shop.example/things".parse().unwrap();
-        let sent_at = Some("2026-11-24T10:00:03Z".parse().unwrap());
-        let read = |cursor: &Cursor, body: &Value| {
-            let body = body.to_string();
-            let answer = Answer { body: body.as_bytes(), link: None, sent_at, asked: &asked };
-            super::read(&stream, cursor, answer, now()).unwrap()
-        };
-
-        let first = read(&Cursor::default(), &json!({ "data": things(&[1]), "next": "b" }));
-        let last = read(&first.cursor, &json!({ "data": things(&[9]) }));
-
-        assert_eq!(last.newest_at, read_time("2026-11-24T10:00:09Z", TimeFormat::Rfc3339));
-        assert_eq!(last.cursor.since, sent_at);
-    }
-
-    #[test]
-    fn pages_are_gone_on_with_for_a_day_and_in_the_same_way() {
-        let first = stream("page: { cursor: { param: cursor, at: .next } }");
-        let page =
-            answer(&first, &Cursor::default(), &json!({ "data": things(&[1]), "next": "b" }));
-        let cursor = page.unwrap().cursor;
-        let day = SignedDuration::from_hours(24);
-
-        assert_eq!(cursor.clone().go_on(&first, now() + day), cursor);
-        let second = SignedDuration::from_secs(1);
-        assert!(cursor.clone().go_on(&first, now() + day + second).is_between_runs());
-        let other = stream("page: { page: { param: page } }");
-        assert!(cursor.go_on(&other, now()).is_between_runs());
-    }
-
-    #[test]
-    fn a_page_that_comes_again_is_not_taken_for_news() {
-        let stream = stream("page: { page: { param: page } }");
-        let same = json!({ "data": things(&[1, 2]) });
-        let first = answer(&stream, &Cursor::default(), &same).unwrap();
-
-        assert_eq!(answer(&stream, &first.cursor, &same), Err(Error::Repeated));
-    }
-
-    #[test]
-    fn pages_without_an_end_are_a_fault() {
-        let stream = stream("page: { page: { param: page } }");
-        let at = |pages| Cursor { pages, position: Position::Page(pages), ..Cursor::default() };
-        let page = json!({ "data": things(&[1]) });
-
-        assert!(answer(&stream, &at(MAX_PAGES - 2), &page).is_ok());
-        assert_eq!(answer(&stream, &at(MAX_PAGES - 1), &page), Err(Error::Endless));
-    }
-
-    #[test]
-    fn an_answer_without_records_or_keys_says_so() {
-        let stream = stream("");
-        let check = |body: Value| answer(&stream, &Cursor::default(), &body);
-
-        assert_eq!(check(json!({ "error": "no" })), Err(Error::NoRecords(".data".into())));
-        for bad in [json!({}), json!({ "id": null }), json!({ "id": "" }), json!({ "id": [1] })] {
-            let page = json!({ "data": [{ "id": 1 }, bad] });
-            assert_eq!(check(page), Err(Error::NoKey { number: 2, key: ".id".into() }));
-        }
-        assert!(matches!(check(json!([])), Err(Error::Expression(_))));
-    }
-
-    #[test]
-    fn times_are_read_and_written_in_every_form() {
-        let time: Timestamp = "2026-11-24T10:00:01.250Z".parse().unwrap();
-        for (format, text, back) in [
-            (TimeFormat::Rfc3339, "2026-11-24T10:00:01.250Z", time),
-            (TimeFormat::EpochSeconds, "1795514401", cut(time, Granularity::Second)),
-            (TimeFormat::EpochMillis, "1795514401250", time),
-            (TimeFormat::Date, "2026-11-24", cut(time, Granularity::Day)),
-        ] {
-            assert_eq!(written(time, format), text);
-            assert_eq!(read_time(text, format), Some(back));
-            assert_eq!(read_time("soon", format), None);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_run_that_stops_anywhere_reads_each_record_once(pages in proptest::collection::vec(1usize..4, 1..8)) {
-            let stream = stream("page: { cursor: { param: cursor, at: .next } }");
-            let (mut id, mut cursor, mut seen) = (0u64, Cursor::default(), Vec::new());
-            for (place, size) in pages.iter().enumerate() {
-                let ids: Vec<u64> = (0..*size).map(|_| { id += 1; id }).collect();
-                let next = (place + 1 < pages.len()).then(|| format!("p{place}"));
-                let page = answer(&stream, &cursor, &json!({ "data": things(&ids), "next": next })).unwrap();
-                seen.extend(page.records.iter().map(|record| record.key.clone()));
-                cursor = serde_json::from_str(&serde_json::to_string(&page.cursor).unwrap()).unwrap();
-                prop_assert_eq!(page.done, next.is_none());
-            }
-            let all: Vec<String> = (1..=id).map(|id| id.to_string()).collect();
-            prop_assert_eq!(seen, all);
-            prop_assert!(cursor.is_between_runs());
-        }
-    }
-}
+mod tests;

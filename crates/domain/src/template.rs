@@ -23,8 +23,7 @@ const FUEL: u64 = 50_000;
 pub const MAX_RENDERED: usize = 1024 * 1024;
 
 /// A template whose syntax was checked. Cloning is cheap.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Template(Arc<str>);
 
 /// Where a rendered text goes, and so what the values in it may do.
@@ -92,6 +91,11 @@ impl Template {
             .template_from_named_str(Place::Text.name(), text)
             .map_err(|error| Error::Syntax { text: text.into(), problem: describe(&error) })?;
         Ok(Self(text.into()))
+    }
+
+    /// A text without values.
+    pub(crate) fn plain(text: &str) -> Self {
+        Self(text.into())
     }
 
     /// The text.
@@ -277,6 +281,38 @@ impl TryFrom<String> for Template {
 
     fn try_from(text: String) -> Result<Self, Error> {
         Self::new(&text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Template {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Template;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text; a number with a point needs quotes, since 2.10 is not 2.1")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Template, E> {
+                Template::new(text).map_err(E::custom)
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Template, E> {
+                Ok(Template::plain(&number.to_string()))
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Template, E> {
+                Ok(Template::plain(&number.to_string()))
+            }
+
+            fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Template, E> {
+                Ok(Template::plain(&value.to_string()))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
     }
 }
 

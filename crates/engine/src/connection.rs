@@ -291,7 +291,7 @@ impl Engine {
         if let Some(check) = &connector.check {
             let values = self.values(&connection, &connector, &credential.values);
             let request =
-                ApiRequest::from_read(&check.read, &values).map_err(outgoing::Error::from)?;
+                ApiRequest::from_ask(&check.ask, &values).map_err(outgoing::Error::from)?;
             let answer = self.call(&connection, &request).await?;
             let account = check.account.as_ref().and_then(|at| {
                 let name = at.text_of(&Json::parse(&answer.body).ok()?, self.now())?;

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::one_of::one_of;
-use crate::template::{self, Template};
+use crate::template::{self, Place, Template};
 
 /// An HTTP method that calls use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,21 +44,356 @@ pub struct Call {
     /// Where: a path below `base_url`, or a whole address on one of `hosts`. Values in it are
     /// percent-encoded.
     pub path: Template,
-    /// Query parameters. One whose value is missing is a fault.
-    pub query: IndexMap<String, Template>,
+    /// Query parameters. A list stands for a parameter that is repeated.
+    pub query: Pairs,
     /// Further headers.
     pub headers: IndexMap<String, Template>,
     /// What it carries.
     pub body: Option<Body>,
 }
 
+/// Names with values: a text, or a list of them for a name that is repeated.
+pub type Pairs = IndexMap<String, Tree>;
+
 /// What a call carries.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
     /// JSON.
     Json(Tree),
-    /// A form.
-    Form(IndexMap<String, Template>),
+    /// A form. An object in it is written as `name[member]`, a list by repeating the name.
+    Form(Pairs),
+    /// A text, whose type a header says.
+    Text(Template),
+}
+
+/// A GraphQL document with its variables. Values are variables and never part of the text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Graphql {
+    /// Where it is asked: the connector's `graphql_path`.
+    pub path: Template,
+    /// The document.
+    pub text: String,
+    /// Its variables.
+    pub variables: Pairs,
+    /// Further headers.
+    pub headers: IndexMap<String, Template>,
+}
+
+/// A request, of either kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ask {
+    /// By REST.
+    Rest(Call),
+    /// By GraphQL, at the connector's `graphql_path`.
+    Graphql(Graphql),
+}
+
+/// A request with its values filled in, without its host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rendered {
+    /// How.
+    pub method: Method,
+    /// A path below `base_url`, encoded; or a whole address.
+    pub path: String,
+    /// The query, not encoded.
+    pub query: Vec<(String, String)>,
+    /// Further headers; none is empty.
+    pub headers: Vec<(String, String)>,
+    /// What it carries.
+    pub content: Option<Content>,
+}
+
+/// What a request carries, its values filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// JSON.
+    Json(serde_json::Value),
+    /// A form, not encoded.
+    Form(Vec<(String, String)>),
+    /// A text.
+    Text(String),
+}
+
+impl Graphql {
+    /// A document without variables.
+    pub fn new(text: String) -> Self {
+        Self {
+            path: Template::plain("/graphql"),
+            text,
+            variables: IndexMap::new(),
+            headers: IndexMap::new(),
+        }
+    }
+}
+
+impl Ask {
+    /// Fills in `values`. Members, parameters and fields whose text speaks of a name in `absent`
+    /// are left out.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Template::render`].
+    pub fn render(
+        &self,
+        values: &serde_json::Value,
+        absent: &[String],
+    ) -> Result<Rendered, template::Error> {
+        match self {
+            Self::Rest(call) => call.render(values, absent),
+            Self::Graphql(graphql) => {
+                let mut variables = serde_json::Map::new();
+                for (name, tree) in &graphql.variables {
+                    if !tree.speaks_of(absent) {
+                        variables.insert(name.clone(), tree.render_present(values, absent)?);
+                    }
+                }
+                let body = serde_json::json!({ "query": graphql.text, "variables": variables });
+                Ok(Rendered {
+                    method: Method::Post,
+                    path: graphql.path.render(Place::Path, values)?,
+                    query: Vec::new(),
+                    headers: render_headers(&graphql.headers, values)?,
+                    content: Some(Content::Json(body)),
+                })
+            }
+        }
+    }
+
+    /// Its further headers.
+    pub fn headers(&self) -> &IndexMap<String, Template> {
+        match self {
+            Self::Rest(call) => &call.headers,
+            Self::Graphql(graphql) => &graphql.headers,
+        }
+    }
+
+    /// All its texts.
+    pub fn texts(&self) -> Vec<&Template> {
+        match self {
+            Self::Rest(call) => call.texts(),
+            Self::Graphql(graphql) => {
+                let mut texts: Vec<_> = graphql.headers.values().chain([&graphql.path]).collect();
+                graphql.variables.values().for_each(|tree| tree.texts(&mut texts));
+                texts
+            }
+        }
+    }
+
+    /// Its GraphQL document, where it has one.
+    pub(super) fn graphql_mut(&mut self) -> Option<&mut Graphql> {
+        match self {
+            Self::Graphql(graphql) => Some(graphql),
+            Self::Rest(_) => None,
+        }
+    }
+}
+
+impl Call {
+    /// As [`Ask::render`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Template::render`].
+    pub fn render(
+        &self,
+        values: &serde_json::Value,
+        absent: &[String],
+    ) -> Result<Rendered, template::Error> {
+        let content = match &self.body {
+            None => None,
+            Some(Body::Json(tree)) => Some(Content::Json(tree.render_present(values, absent)?)),
+            Some(Body::Form(fields)) => Some(Content::Form(pairs(fields, values, absent)?)),
+            Some(Body::Text(text)) => Some(Content::Text(text.render(Place::Text, values)?)),
+        };
+        Ok(Rendered {
+            method: self.method,
+            path: self.path.render(Place::Path, values)?,
+            query: pairs(&self.query, values, absent)?,
+            headers: render_headers(&self.headers, values)?,
+            content,
+        })
+    }
+
+    /// All its texts.
+    pub fn texts(&self) -> Vec<&Template> {
+        let mut texts: Vec<_> = self.headers.values().chain([&self.path]).collect();
+        self.query.values().for_each(|tree| tree.texts(&mut texts));
+        match &self.body {
+            None => {}
+            Some(Body::Json(tree)) => tree.texts(&mut texts),
+            Some(Body::Form(fields)) => fields.values().for_each(|tree| tree.texts(&mut texts)),
+            Some(Body::Text(text)) => texts.push(text),
+        }
+        texts
+    }
+}
+
+/// Headers with `values` filled in; one that comes to nothing is left out.
+///
+/// # Errors
+///
+/// Those of [`Template::render`].
+pub fn render_headers(
+    headers: &IndexMap<String, Template>,
+    values: &serde_json::Value,
+) -> Result<Vec<(String, String)>, template::Error> {
+    let mut rendered = Vec::new();
+    for (name, text) in headers {
+        let text = text.render(Place::Header, values)?;
+        if !text.trim().is_empty() {
+            rendered.push((name.to_ascii_lowercase(), text));
+        }
+    }
+    Ok(rendered)
+}
+
+/// The keys of a request as they stand among others.
+#[derive(Debug, Default)]
+pub(crate) struct WrittenAsk {
+    pub(crate) methods: [Option<Template>; 5],
+    pub(crate) graphql: Option<String>,
+    pub(crate) variables: Pairs,
+    pub(crate) query: Pairs,
+    pub(crate) headers: IndexMap<String, Template>,
+    pub(crate) json: Option<Tree>,
+    pub(crate) form: Option<Pairs>,
+    pub(crate) text: Option<Template>,
+}
+
+impl TryFrom<WrittenAsk> for Ask {
+    type Error = String;
+
+    fn try_from(written: WrittenAsk) -> Result<Self, String> {
+        let [get, post, put, patch, delete] = written.methods;
+        let with = |method| move |path| Some((method, path));
+        let method = one_of([
+            ("get", get.map(with(Method::Get))),
+            ("post", post.map(with(Method::Post))),
+            ("put", put.map(with(Method::Put))),
+            ("patch", patch.map(with(Method::Patch))),
+            ("delete", delete.map(with(Method::Delete))),
+            ("graphql", written.graphql.as_ref().map(|_| None)),
+        ])?;
+        let body = one_or_none([
+            ("json", written.json.map(Body::Json)),
+            ("form", written.form.map(Body::Form)),
+            ("text", written.text.map(Body::Text)),
+        ])?;
+        let (Some((method, path)), None) = (method, &written.graphql) else {
+            if body.is_some() || !written.query.is_empty() {
+                return Err("`graphql` goes with `variables`, and has no body of its own".into());
+            }
+            let text = written.graphql.unwrap_or_default();
+            return Ok(Self::Graphql(Graphql {
+                variables: written.variables,
+                headers: written.headers,
+                ..Graphql::new(text)
+            }));
+        };
+        if !written.variables.is_empty() {
+            return Err("`variables` are for `graphql`".into());
+        }
+        Ok(Self::Rest(Call { method, path, query: written.query, headers: written.headers, body }))
+    }
+}
+
+/// As [`one_of`], for a choice that may be left out.
+fn one_or_none<T>(
+    choices: impl IntoIterator<Item = (&'static str, Option<T>)>,
+) -> Result<Option<T>, String> {
+    let given: Vec<_> = choices.into_iter().filter(|(_, choice)| choice.is_some()).collect();
+    if given.is_empty() { Ok(None) } else { one_of(given).map(Some) }
+}
+
+/// A written form with the keys of a request among its own.
+macro_rules! asking {
+    (
+        $(#[$meta:meta])*
+        $visibility:vis struct $name:ident {
+            $( $(#[$field_meta:meta])* $field_visibility:vis $field:ident: $type:ty, )*
+        }
+    ) => {
+        #[derive(Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        $(#[$meta])*
+        $visibility struct $name {
+            $( $(#[$field_meta])* $field_visibility $field: $type, )*
+            /// GET this path.
+            get: Option<$crate::template::Template>,
+            /// POST to this path.
+            post: Option<$crate::template::Template>,
+            /// PUT to this path.
+            put: Option<$crate::template::Template>,
+            /// PATCH this path.
+            patch: Option<$crate::template::Template>,
+            /// DELETE this path.
+            delete: Option<$crate::template::Template>,
+            /// A GraphQL document, or the name of a file beside the connector that holds one.
+            graphql: Option<String>,
+            /// The variables of the document.
+            #[serde(default)]
+            variables: $crate::connector::call::Pairs,
+            /// Query parameters; a list is a parameter that is repeated.
+            #[serde(default)]
+            query: $crate::connector::call::Pairs,
+            /// Further headers.
+            #[serde(default)]
+            headers: indexmap::IndexMap<String, $crate::template::Template>,
+            /// A body of JSON; its texts are templates.
+            json: Option<$crate::connector::call::Tree>,
+            /// A body that is a form; a list is a field that is repeated.
+            form: Option<$crate::connector::call::Pairs>,
+            /// A body that is a text; a header says of what type.
+            text: Option<$crate::template::Template>,
+        }
+
+        impl $name {
+            /// The request among the keys, taken out of them.
+            $visibility fn take_ask(&mut self) -> $crate::connector::call::WrittenAsk {
+                $crate::connector::call::WrittenAsk {
+                    methods: [
+                        self.get.take(),
+                        self.post.take(),
+                        self.put.take(),
+                        self.patch.take(),
+                        self.delete.take(),
+                    ],
+                    graphql: self.graphql.take(),
+                    variables: std::mem::take(&mut self.variables),
+                    query: std::mem::take(&mut self.query),
+                    headers: std::mem::take(&mut self.headers),
+                    json: self.json.take(),
+                    form: self.form.take(),
+                    text: self.text.take(),
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use asking;
+
+asking! {
+    /// The written form of an [`Ask`].
+    #[schemars(rename = "Ask")]
+    pub(crate) struct AskAlone {}
+}
+
+impl<'de> Deserialize<'de> for Ask {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut written = AskAlone::deserialize(deserializer)?;
+        written.take_ask().try_into().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Ask {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        AskAlone::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        AskAlone::json_schema(generator)
+    }
 }
 
 /// The written form of a [`Call`].
@@ -78,14 +413,16 @@ pub(crate) struct Written {
     delete: Option<Template>,
     /// Query parameters.
     #[serde(default)]
-    query: IndexMap<String, Template>,
+    query: Pairs,
     /// Further headers.
     #[serde(default)]
     headers: IndexMap<String, Template>,
     /// A body of JSON; its texts are templates.
     json: Option<Tree>,
     /// A body that is a form.
-    form: Option<IndexMap<String, Template>>,
+    form: Option<Pairs>,
+    /// A body that is a text; a header says of what type.
+    text: Option<Template>,
 }
 
 impl TryFrom<Written> for Call {
@@ -100,12 +437,11 @@ impl TryFrom<Written> for Call {
             ("patch", written.patch.map(with(Method::Patch))),
             ("delete", written.delete.map(with(Method::Delete))),
         ])?;
-        let body = match (written.json, written.form) {
-            (Some(_), Some(_)) => return Err("`json` and `form` exclude each other".into()),
-            (Some(tree), None) => Some(Body::Json(tree)),
-            (None, Some(form)) => Some(Body::Form(form)),
-            (None, None) => None,
-        };
+        let body = one_or_none([
+            ("json", written.json.map(Body::Json)),
+            ("form", written.form.map(Body::Form)),
+            ("text", written.text.map(Body::Text)),
+        ])?;
         Ok(Self { method, path, query: written.query, headers: written.headers, body })
     }
 }
@@ -135,6 +471,46 @@ pub enum Tree {
 }
 
 impl Tree {
+    /// As [`Tree::render`], without the members and items whose text speaks of a name in `absent`.
+    fn render_present(
+        &self,
+        values: &serde_json::Value,
+        absent: &[String],
+    ) -> Result<serde_json::Value, template::Error> {
+        if absent.is_empty() {
+            return self.render(values);
+        }
+        match self {
+            Self::Text(_) | Self::Plain(_) => self.render(values),
+            Self::List(items) => items
+                .iter()
+                .filter(|item| !item.speaks_of(absent))
+                .map(|item| item.render_present(values, absent))
+                .collect(),
+            Self::Object(members) => members
+                .iter()
+                .filter(|(_, member)| !member.speaks_of(absent))
+                .map(|(name, member)| Ok((name.clone(), member.render_present(values, absent)?)))
+                .collect(),
+        }
+    }
+
+    /// Whether it is a text that speaks of one of `names`.
+    fn speaks_of(&self, names: &[String]) -> bool {
+        let Self::Text(text) = self else { return false };
+        !names.is_empty() && text.names().iter().any(|name| names.contains(name))
+    }
+
+    /// All its texts.
+    pub fn texts<'a>(&'a self, into: &mut Vec<&'a Template>) {
+        match self {
+            Self::Text(text) => into.push(text),
+            Self::Plain(_) => {}
+            Self::List(items) => items.iter().for_each(|item| item.texts(into)),
+            Self::Object(members) => members.values().for_each(|member| member.texts(into)),
+        }
+    }
+
     /// Fills in `values`.
     ///
     /// # Errors
@@ -150,6 +526,35 @@ impl Tree {
                 .map(|(name, member)| Ok((name.clone(), member.render(values)?)))
                 .collect(),
         }
+    }
+}
+
+/// Names with their values, in the order of the connector. A list is a name that is repeated, an
+/// object is written as `name[member]`, and `null` is left out.
+fn pairs(
+    pairs: &Pairs,
+    values: &serde_json::Value,
+    absent: &[String],
+) -> Result<Vec<(String, String)>, template::Error> {
+    let mut rendered = Vec::new();
+    for (name, tree) in pairs {
+        if !tree.speaks_of(absent) {
+            flatten(name, tree.render_present(values, absent)?, &mut rendered);
+        }
+    }
+    Ok(rendered)
+}
+
+fn flatten(name: &str, value: serde_json::Value, into: &mut Vec<(String, String)>) {
+    use serde_json::Value;
+    match value {
+        Value::Null => {}
+        Value::String(text) => into.push((name.into(), text)),
+        Value::Bool(_) | Value::Number(_) => into.push((name.into(), value.to_string())),
+        Value::Array(items) => items.into_iter().for_each(|item| flatten(name, item, into)),
+        Value::Object(members) => members
+            .into_iter()
+            .for_each(|(member, value)| flatten(&format!("{name}[{member}]"), value, into)),
     }
 }
 

@@ -8,9 +8,9 @@
 use std::collections::HashSet;
 
 use super::{
-    Basic, Body, Call, Connector, Dedupe, Each, Field, Hmac, HookSecret, OauthCode, Pick, Piece,
-    Read, RegisterBy, Revoke, SIGNING_SECRET, Send, Status, TimeAt, Tree, Verify, WayKind,
-    Webhooks,
+    Action, Ask, Basic, Call, Connector, Dedupe, Deletions, Does, Each, Field, Hmac, HookSecret,
+    IdempotencyBy, OauthCode, Paging, Pick, Piece, ReconcileBy, Revoke, SIGNING_SECRET, Send,
+    Status, TimeAt, Verify, WayKind, Webhooks,
 };
 use crate::template::Template;
 
@@ -31,8 +31,14 @@ fn mistake(near: impl Into<String>, message: impl Into<String>) -> Checked {
 pub(super) fn check(connector: &Connector) -> Checked {
     id(connector)?;
     ways(connector)?;
-    if !(connector.streams.is_empty() && connector.check.is_none()) && connector.base_url.is_none()
-    {
+    if connector.register.is_some() && connector.webhooks.is_none() {
+        return mistake("register", "`register` needs `webhooks`");
+    }
+    let calls = asks(connector).iter().any(|(ask, _)| match ask {
+        Ask::Rest(call) => call.path.text().starts_with('/'),
+        Ask::Graphql(_) => true,
+    });
+    if calls && connector.base_url.is_none() {
         return mistake("streams", "`base_url` is needed where there is something to call");
     }
     for (place, text) in addresses(connector) {
@@ -42,11 +48,8 @@ pub(super) fn check(connector: &Connector) -> Checked {
         names(connector, text, words)?;
     }
     header_names(connector)?;
-    match (&connector.webhooks, &connector.register) {
-        (Some(hooks), _) => webhooks(connector, hooks),
-        (None, Some(_)) => mistake("register", "`register` needs `webhooks`"),
-        (None, None) => Ok(()),
-    }
+    references(connector)?;
+    connector.webhooks.as_ref().map_or(Ok(()), |hooks| webhooks(connector, hooks))
 }
 
 fn id(connector: &Connector) -> Checked {
@@ -79,12 +82,15 @@ fn addresses(connector: &Connector) -> Vec<(&'static str, &Template)> {
     let mut addresses: Vec<_> = connector.hosts.iter().map(|host| ("hosts", host)).collect();
     addresses.extend(connector.base_url.as_ref().map(|base| ("base_url", base)));
     addresses.extend(connector.auth.iter().flat_map(|way| way.kind.addresses()));
-    let calls = calls(connector).into_iter().map(|(call, _)| &call.path);
-    let reads = reads(connector).into_iter().map(|Read::Get { path, .. }| path);
+    let paths = asks(connector).into_iter().filter_map(|(ask, _)| match ask {
+        Ask::Rest(call) => Some(&call.path),
+        Ask::Graphql(_) => None,
+    });
     // A path is one of ours and has no host; a whole address has.
-    addresses.extend(
-        calls.chain(reads).filter(|path| !path.text().starts_with('/')).map(|path| ("path", path)),
-    );
+    let is_whole = |path: &&Template| !path.text().starts_with('/');
+    let paths = paths.chain(way_calls(connector).into_iter().map(|call| &call.path));
+    let own = |path: &&Template| !path.text().is_empty() || !by_secret_address(connector);
+    addresses.extend(paths.filter(is_whole).filter(own).map(|path| ("path", path)));
     addresses
 }
 
@@ -152,6 +158,25 @@ fn host_name(connector: &Connector, text: &str, name: &str) -> Checked {
     }
 }
 
+/// Whether a way in of it is an address that is secret, below which paths may be empty.
+fn by_secret_address(connector: &Connector) -> bool {
+    connector.auth.iter().any(|way| matches!(way.kind, WayKind::UrlSecret(_)))
+}
+
+/// The calls that ways in make, beside those to token endpoints.
+fn way_calls(connector: &Connector) -> Vec<&Call> {
+    let calls = connector.auth.iter().filter_map(|way| match &way.kind {
+        WayKind::AppJwtExchange(way) => Some(&way.call),
+        WayKind::TokenExchange(way) => Some(&way.call),
+        WayKind::OauthCode(way) => match &way.revoke {
+            Some(Revoke::Call(call)) => Some(&**call),
+            _ => None,
+        },
+        _ => None,
+    });
+    calls.collect()
+}
+
 fn oauths(connector: &Connector) -> impl Iterator<Item = &OauthCode> {
     connector.auth.iter().filter_map(|way| match way.kind.inner() {
         WayKind::OauthCode(oauth) => Some(&**oauth),
@@ -181,9 +206,12 @@ const CALL: &[&str] = &["settings", "token", "sandbox"];
 const SIGN_IN: &[&str] = &["settings", "sandbox", "callback", "token"];
 /// What texts of a way in may speak of that go into a request or a signature, and nowhere else.
 const SECRET: &[&str] = &["settings", "sandbox", "callback", "token", "secrets"];
-const SINCE: &[&str] = &["settings", "token", "sandbox", "cursor"];
-const REGISTER: &[&str] = &["settings", "token", "sandbox", "inbox", "topics", "topic", "secret"];
-const REMOVE: &[&str] = &["settings", "token", "sandbox", "inbox", "topic", "id"];
+const READ: &[&str] =
+    &["settings", "token", "sandbox", "cursor", "until", "parent", "job", "offset"];
+const ACTION: &[&str] = &["settings", "token", "sandbox", "input"];
+const REGISTER: &[&str] =
+    &["settings", "token", "sandbox", "inbox", "topics", "topic", "parent", "secret", "id"];
+const RECONCILE: &[&str] = &["settings", "token", "sandbox", "cursor", "until", "hook", "id"];
 
 fn texts(connector: &Connector) -> Vec<Text<'_>> {
     let mut texts = Vec::new();
@@ -191,15 +219,22 @@ fn texts(connector: &Connector) -> Vec<Text<'_>> {
     connector.hosts.iter().for_each(|host| push(SIGN_IN, host));
     connector.base_url.iter().for_each(|base| push(CALL, base));
     connector.auth.iter().for_each(|way| way_texts(&way.kind, &mut push));
-    for Read::Get { path, query } in reads(connector) {
-        push(CALL, path);
-        query.values().for_each(|text| push(CALL, text));
-    }
+    connector.headers.values().for_each(|text| push(CALL, text));
     for stream in connector.streams.values() {
-        stream.since.iter().flat_map(|since| &since.text).for_each(|text| push(SINCE, text));
+        stream.since.iter().flat_map(|since| &since.text).for_each(|text| push(READ, text));
+        stream.add.values().for_each(|text| push(READ, text));
     }
-    for (call, words) in calls(connector) {
-        call_texts(call, words, &mut push);
+    if let Some(smtp) = &connector.smtp {
+        [&smtp.host, &smtp.port, &smtp.tls].into_iter().for_each(|text| push(CALL, text));
+        smtp.from.iter().for_each(|text| push(CALL, text));
+    }
+    for (ask, words) in asks(connector) {
+        ask.texts().into_iter().for_each(|text| push(words, text));
+    }
+    for source in &connector.reconcile.0 {
+        if let ReconcileBy::EventLog(log) = &source.by {
+            log.failed.values().for_each(|text| push(RECONCILE, text));
+        }
     }
     texts
 }
@@ -220,7 +255,9 @@ fn way_texts<'a>(kind: &'a WayKind, push: &mut impl FnMut(&'static [&'static str
         _ => None,
     };
     if let Some(jwt) = jwt {
-        tree_texts(&jwt.claims, &mut |text| push(SIGN_IN, text));
+        let mut texts = Vec::new();
+        jwt.claims.texts(&mut texts);
+        texts.into_iter().for_each(|text| push(SIGN_IN, text));
         jwt.key_id.iter().for_each(|text| push(SIGN_IN, text));
     }
     match kind {
@@ -268,36 +305,31 @@ fn call_texts<'a>(
     words: &'static [&'static str],
     push: &mut impl FnMut(&'static [&'static str], &'a Template),
 ) {
-    push(words, &call.path);
-    call.query.values().chain(call.headers.values()).for_each(|text| push(words, text));
-    match &call.body {
-        Some(Body::Form(fields)) => fields.values().for_each(|text| push(words, text)),
-        Some(Body::Json(tree)) => tree_texts(tree, &mut |text| push(words, text)),
-        None => {}
+    call.texts().into_iter().for_each(|text| push(words, text));
+}
+
+/// All requests but those of the ways in, with what their texts may speak of.
+fn asks(connector: &Connector) -> Vec<(&Ask, &'static [&'static str])> {
+    let checks = connector.check.iter().chain(connector.auth.iter().flat_map(|way| &way.check));
+    let mut asks: Vec<(&Ask, &'static [&'static str])> =
+        checks.map(|check| (&check.ask, CALL)).collect();
+    let streams = connector.streams.values().flat_map(|stream| stream.asks());
+    asks.extend(streams.map(|ask| (ask, READ)));
+    asks.extend(connector.actions.values().filter_map(|action| match &action.does {
+        Does::Call(ask) => Some((ask, ACTION)),
+        Does::Mail => None,
+    }));
+    let register = connector.register.iter().flat_map(|register| register.asks());
+    asks.extend(register.map(|(_, ask)| (ask, REGISTER)));
+    for source in &connector.reconcile.0 {
+        let calls = match &source.by {
+            ReconcileBy::EventLog(log) => vec![log.enable.as_ref(), log.resend.as_ref()],
+            ReconcileBy::DeliveryLog(log) => vec![Some(&log.list), log.redeliver.as_ref()],
+            _ => Vec::new(),
+        };
+        asks.extend(calls.into_iter().flatten().map(|ask| (ask, RECONCILE)));
     }
-}
-
-fn tree_texts<'a>(tree: &'a Tree, push: &mut impl FnMut(&'a Template)) {
-    match tree {
-        Tree::Text(text) => push(text),
-        Tree::Plain(_) => {}
-        Tree::List(items) => items.iter().for_each(|item| tree_texts(item, push)),
-        Tree::Object(members) => members.values().for_each(|member| tree_texts(member, push)),
-    }
-}
-
-fn reads(connector: &Connector) -> Vec<&Read> {
-    let streams = connector.streams.values().map(|stream| &stream.read);
-    streams.chain(connector.check.iter().map(|check| &check.read)).collect()
-}
-
-/// The calls of `register`, with what their texts may speak of.
-fn calls(connector: &Connector) -> Vec<(&Call, &'static [&'static str])> {
-    let Some(register) = &connector.register else { return Vec::new() };
-    let RegisterBy::Rest(rest) = &register.by;
-    let list = rest.list.iter().map(|call| (call, CALL));
-    let remove = rest.remove.iter().map(|call| (call, REMOVE));
-    std::iter::once((&rest.create, REGISTER)).chain(list).chain(remove).collect()
+    asks
 }
 
 fn names(connector: &Connector, text: &Template, words: &[&str]) -> Checked {
@@ -388,14 +420,32 @@ fn header_names(connector: &Connector) -> Checked {
             names.extend(token.headers.keys().map(String::as_str));
         }
     }
-    for (call, _) in calls(connector) {
-        names.extend(call.headers.keys().map(String::as_str));
+    for (ask, _) in asks(connector) {
+        names.extend(ask.headers().keys().map(String::as_str));
     }
-    if let Some(headers) = &connector.limit.headers {
+    names.extend(way_calls(connector).iter().flat_map(|call| call.headers.keys()).map(|it| &**it));
+    names.extend(connector.headers.keys().map(String::as_str));
+    for headers in &connector.limit.headers {
         names.push(&headers.remaining);
         names.extend(headers.limit.as_deref());
+        names.extend(headers.bucket.as_deref());
         names.extend(headers.reset.as_ref().map(|reset| reset.header.as_str()));
     }
+    for used in &connector.limit.used {
+        names.push(&used.header);
+        names.extend(used.drip.as_deref().into_iter().chain(used.cost.as_deref()));
+    }
+    let streams = connector.streams.values();
+    names.extend(streams.filter_map(|stream| match &stream.page {
+        Some(Paging::HeaderLocator(locator)) => Some(locator.header.as_str()),
+        _ => None,
+    }));
+    names.extend(connector.actions.values().filter_map(|action| {
+        match action.idempotency.as_ref().map(|it| &it.by) {
+            Some(IdempotencyBy::Header(header)) => Some(header.as_str()),
+            _ => None,
+        }
+    }));
     match names.into_iter().find(|name| !is_header_name(name)) {
         Some(name) => mistake(name, format!("`{name}` is not the name of a header")),
         None => Ok(()),
@@ -447,10 +497,91 @@ fn webhooks(connector: &Connector, hooks: &Webhooks) -> Checked {
     {
         return mistake("register:", "`register` gives a secret that `verify: none` does not use");
     }
-    if register.each == Each::Topic && hooks.topics.is_empty() {
-        return mistake("register:", "`each: topic` needs `topics`");
+    match &register.each {
+        Each::Topic if hooks.topics.is_empty() => {
+            mistake("register:", "`each: topic` needs `topics`")
+        }
+        Each::Parent(stream) => known_stream(connector, "register:", stream),
+        Each::Topic | Each::Inbox => Ok(()),
+    }
+}
+
+/// Streams, ways and inputs that are named elsewhere.
+fn references(connector: &Connector) -> Checked {
+    let ways: Vec<_> = connector.auth.iter().map(|way| way.id.as_str()).collect();
+    let known_ways = |near: &str, named: &[String]| match named
+        .iter()
+        .find(|way| !ways.contains(&way.as_str()))
+    {
+        None => Ok(()),
+        Some(way) => {
+            mistake(near, format!("there is no way in `{way}`, expected one of {}", quoted(&ways)))
+        }
+    };
+    for (id, stream) in &connector.streams {
+        known_ways(id, &stream.ways)?;
+        if let Some(parent) = &stream.parent {
+            known_stream(connector, id, &parent.stream)?;
+            if connector.streams.get(&parent.stream).is_some_and(|it| it.parent.is_some()) {
+                return mistake(id, format!("the parent `{}` has a parent itself", parent.stream));
+            }
+        }
+        if let Deletions::Stream(stream) = &stream.deletions {
+            known_stream(connector, id, stream)?;
+        }
+    }
+    for (id, action) in &connector.actions {
+        known_ways(id, &action.ways)?;
+        if let Some(stream) = &action.stream {
+            known_stream(connector, id, stream)?;
+        }
+        action_inputs(id, action)?;
+    }
+    for source in &connector.reconcile.0 {
+        let streams = match &source.by {
+            ReconcileBy::EventLog(log) => vec![&log.stream],
+            ReconcileBy::Updated(streams)
+            | ReconcileBy::Version(streams)
+            | ReconcileBy::FullSweep(streams) => streams.iter().collect(),
+            ReconcileBy::DeliveryLog(_) | ReconcileBy::ReplayStream(_) => Vec::new(),
+        };
+        streams.iter().try_for_each(|stream| known_stream(connector, "reconcile:", stream))?;
     }
     Ok(())
+}
+
+fn known_stream(connector: &Connector, near: &str, stream: &str) -> Checked {
+    if connector.streams.contains_key(stream) {
+        return Ok(());
+    }
+    let known: Vec<_> = connector.streams.keys().map(String::as_str).collect();
+    mistake(near, format!("there is no stream `{stream}`, expected one of {}", quoted(&known)))
+}
+
+fn action_inputs(id: &str, action: &Action) -> Checked {
+    let Does::Call(ask) = &action.does else { return Ok(()) };
+    for name in ask.texts().into_iter().flat_map(Template::names) {
+        let Some(input) = name.strip_prefix("input.") else { continue };
+        let input = input.split('.').next().unwrap_or(input);
+        if !action.input.contains_key(input) {
+            let known: Vec<_> = action.input.keys().map(String::as_str).collect();
+            return mistake(
+                id,
+                format!("unknown input `{input}`, expected one of {}", quoted(&known)),
+            );
+        }
+    }
+    match (action.idempotency.as_ref().map(|it| &it.by), ask) {
+        (Some(IdempotencyBy::Directive(name)), Ask::Graphql(graphql))
+            if !graphql.text.contains(&format!("@{name}")) =>
+        {
+            mistake(id, format!("the document has no `@{name}`"))
+        }
+        (Some(IdempotencyBy::Directive(_) | IdempotencyBy::Variable(_)), Ask::Rest(_)) => {
+            mistake(id, "`directive` and `variable` are for `graphql`")
+        }
+        _ => Ok(()),
+    }
 }
 
 fn about(connector: &Connector, hooks: &Webhooks) -> Checked {

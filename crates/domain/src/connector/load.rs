@@ -8,7 +8,7 @@
 use serde::Deserialize;
 
 use super::check::Mistake;
-use super::{Connector, FORMAT, Way};
+use super::{Connector, Does, FORMAT, Graphql, Register, RegisterBy, Stream};
 
 /// The largest file that is read, in bytes.
 pub const MAX_BYTES: usize = 1024 * 1024;
@@ -94,7 +94,17 @@ pub fn load(file: &str, text: &str, files: Files<'_>) -> Result<Connector, Error
 
     let mut connector: Connector = read(file, text)?;
     for way in &mut connector.auth {
-        read_steps(way, files).map_err(whole)?;
+        if let Some(steps) = &mut way.steps {
+            read_file(steps, ".md", files).map_err(whole)?;
+        }
+    }
+    if let Some(RegisterBy::Manual(manual)) = connector.register.as_mut().map(|it| &mut it.by) {
+        read_file(&mut manual.steps, ".md", files).map_err(whole)?;
+    }
+    let path = connector.graphql_path.clone();
+    for graphql in graphqls(&mut connector) {
+        read_file(&mut graphql.text, ".graphql", files).map_err(whole)?;
+        graphql.path = path.clone();
     }
     super::check::check(&connector).map_err(|mistake| placed(file, text, mistake))?;
     Ok(connector)
@@ -150,17 +160,30 @@ fn message(error: &serde_saphyr::Error) -> String {
     }
 }
 
-/// Steps that are the name of a file become what is in it.
-fn read_steps(way: &mut Way, files: Files<'_>) -> Result<(), String> {
-    let Some(name) = way.steps.as_deref().map(str::trim) else { return Ok(()) };
-    if name.contains(['\n', ' ']) || !name.ends_with(".md") {
+/// All GraphQL documents of a connector.
+fn graphqls(connector: &mut Connector) -> Vec<&mut Graphql> {
+    let Connector { auth, check, streams, actions, register, .. } = connector;
+    let checks = auth.iter_mut().filter_map(|way| way.check.as_mut()).chain(check.as_mut());
+    let mut graphqls: Vec<_> = checks.filter_map(|check| check.ask.graphql_mut()).collect();
+    graphqls.extend(streams.values_mut().flat_map(Stream::graphqls));
+    graphqls.extend(actions.values_mut().filter_map(|action| match &mut action.does {
+        Does::Call(ask) => ask.graphql_mut(),
+        Does::Mail => None,
+    }));
+    graphqls.extend(register.iter_mut().flat_map(Register::graphqls));
+    graphqls
+}
+
+/// A text that is the name of a file becomes what is in it.
+fn read_file(text: &mut String, ending: &str, files: Files<'_>) -> Result<(), String> {
+    let name = text.trim();
+    if name.contains(['\n', ' ', '{']) || !name.ends_with(ending) {
         return Ok(());
     }
     if name.contains(['/', '\\']) || name.starts_with('.') {
         return Err(format!("`{name}` is not a file beside the connector"));
     }
-    let text = files(name).ok_or_else(|| format!("there is no file `{name}` beside it"))?;
-    way.steps = Some(text);
+    *text = files(name).ok_or_else(|| format!("there is no file `{name}` beside it"))?;
     Ok(())
 }
 
@@ -197,8 +220,8 @@ mod tests {
             (
                 "colour: red\n",
                 "5:1: unknown field `colour`, expected one of format, id, name, status, docs, \
-                 about, settings, base_url, hosts, auth, check, limit, errors, streams, webhooks, \
-                 register",
+                 about, settings, base_url, hosts, headers, graphql_path, auth, check, limit, errors, \
+                 streams, actions, smtp, webhooks, register, reconcile",
             ),
             (
                 "webhooks:\n  verify: standard\n",
@@ -331,7 +354,7 @@ mod tests {
         assert_eq!(
             call("/{{ setings.nope }}"),
             "acme.yaml:7:14: unknown name `setings.nope`, expected one that begins with \
-             `settings`, `token`, `sandbox`"
+             `settings`, `token`, `sandbox`, `cursor`, `until`, `parent`, `job`, `offset`"
         );
         assert!(call("a").contains("should begin with `/`"));
         assert!(call("http://b.example/").contains("should begin with `/`"));

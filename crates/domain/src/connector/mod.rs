@@ -8,6 +8,7 @@
 //!
 //! A shorthand (`key: id` for `key: [id]`) exists in the file only: the types know the long form.
 
+mod action;
 mod auth;
 mod call;
 mod check;
@@ -15,7 +16,9 @@ mod field;
 mod limit;
 mod load;
 mod one_of;
+mod paging;
 mod pattern;
+mod reconcile;
 mod register;
 mod span;
 mod stream;
@@ -26,6 +29,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use self::action::{Action, Does, Idempotency, IdempotencyBy, Input, InputKind};
 pub use self::auth::{
     AppJwtExchange, Basic, CallbackParam, ClientAuth, ClientCredentials, ClientSecret, Device,
     Endpoint, ExchangeFrom, Expires, HeaderToken, Jwt, JwtAlg, JwtBearer, Keep, KeyHandOver,
@@ -33,16 +37,32 @@ pub use self::auth::{
     Redirect, Refresh, Revoke, Send, SmtpLogin, SmtpMechanism, TOKEN, TestOrLive, TokenBody,
     TokenExchange, TokenFacts, UrlSecret, Way, WayKind,
 };
-pub use self::call::{Body, Call, Method, Tree};
+pub use self::call::{
+    Ask, Body, Call, Content, Graphql, Method, Pairs, Rendered, Tree, render_headers,
+};
 pub use self::field::{Choices, Field, Fields, FormField};
 pub use self::limit::{
-    Bucket, Errors, In200, Limit, LimitHeaders, Over, Reset, ResetUnit, RetryAfter, Size,
+    Answered, Bucket, CostInBody, Errors, In200, Limit, LimitHeaders, LimitParts, Refusals, Reset,
+    ResetUnit, RetryAfter, Size, Tier, TierBy, Used,
 };
 pub use self::load::{Error, Files, MAX_BYTES, load};
+pub use self::paging::{
+    CursorPaging, ExportPaging, Goes, HeaderLocator, KeysetPaging, NextUrl, OffsetPaging,
+    PagePaging, Paging, Relay, Stop, VersionPaging, Which,
+};
 pub use self::pattern::Pattern;
-pub use self::register::{Each, HookSecret, Register, RegisterBy, Rest};
+pub use self::reconcile::{
+    DeliveryLog, EventLog, LookBack, Reconcile, ReconcileBy, ReconcileSource,
+};
+pub use self::register::{
+    Each, Entries, Health, HookSecret, LaterSecret, Manual, OursAs, OursEncoding, Register,
+    RegisterBy, Resource, Single,
+};
 pub use self::span::{Span, SpanError};
-pub use self::stream::{Granularity, Paging, Read, Since, Stream, TimeFormat};
+pub use self::stream::{
+    AnswerFormat, Begin, Beyond, Cap, Csv, CursorFormat, Deletions, Granularity, Job, Journal,
+    Parent, Since, SinceBy, Source, Stream, Until, Zip,
+};
 pub use self::verify::{
     Encoding, Hash, Hmac, Key, KeyEncoding, List, Piece, SIGNING_SECRET, SignedAt, TimeAt,
     TimeUnit, Verify,
@@ -84,6 +104,12 @@ pub struct Connector {
     /// `auth`.
     #[serde(default)]
     pub hosts: Vec<Template>,
+    /// Headers of every call. One whose text comes to nothing is left out.
+    #[serde(default)]
+    pub headers: IndexMap<String, Template>,
+    /// Where GraphQL is asked, below `base_url`.
+    #[serde(default = "graphql_path")]
+    pub graphql_path: Template,
     /// Ways in, easiest first.
     #[serde(default)]
     pub auth: Vec<Way>,
@@ -99,12 +125,41 @@ pub struct Connector {
     /// Collections that can be read.
     #[serde(default)]
     pub streams: IndexMap<String, Stream>,
+    /// Single calls that steps can make.
+    #[serde(default)]
+    pub actions: IndexMap<String, Action>,
+    /// The mail server, where it sends mail.
+    #[serde(default)]
+    pub smtp: Option<Smtp>,
     /// How its webhooks are received.
     #[serde(default)]
     pub webhooks: Option<Webhooks>,
     /// How it is told of an inbox's address.
     #[serde(default)]
     pub register: Option<Register>,
+    /// What it can be asked afterwards, to find what did not arrive.
+    #[serde(default)]
+    pub reconcile: Reconcile,
+}
+
+fn graphql_path() -> Template {
+    // It has no values, so it is a template.
+    Template::plain("/graphql")
+}
+
+/// A mail server.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Smtp {
+    /// Its name.
+    pub host: Template,
+    /// Its port.
+    pub port: Template,
+    /// How it is encrypted: `implicit`, or `starttls`, which is then insisted on.
+    pub tls: Template,
+    /// Whom mail is from, unless an action says it.
+    #[serde(default)]
+    pub from: Option<Template>,
 }
 
 /// How far a connector has been proved.
@@ -124,32 +179,25 @@ pub enum Status {
 #[serde(try_from = "WrittenCheck")]
 pub struct Check {
     /// How it is asked.
-    pub read: Read,
+    pub ask: Ask,
     /// The account's own name, in the answer.
     pub account: Option<Expression>,
 }
 
-/// The written form of a [`Check`].
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Check")]
-pub(crate) struct WrittenCheck {
-    /// GET this path.
-    get: Option<Template>,
-    /// Query parameters.
-    #[serde(default)]
-    query: IndexMap<String, Template>,
-    /// The account's own name, in the answer.
-    account: Option<Expression>,
+call::asking! {
+    /// The written form of a [`Check`].
+    #[schemars(rename = "Check")]
+    pub(crate) struct WrittenCheck {
+        /// The account's own name, in the answer.
+        account: Option<Expression>,
+    }
 }
 
 impl TryFrom<WrittenCheck> for Check {
     type Error = String;
 
-    fn try_from(written: WrittenCheck) -> Result<Self, String> {
-        let query = written.query;
-        let read = one_of::one_of([("get", written.get.map(|path| Read::Get { path, query }))])?;
-        Ok(Self { read, account: written.account })
+    fn try_from(mut written: WrittenCheck) -> Result<Self, String> {
+        Ok(Self { ask: written.take_ask().try_into()?, account: written.account })
     }
 }
 

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use domain::connection::{Connection, ConnectionState};
-use domain::connector::{Connector, Each, HookSecret, Register, RegisterBy, Rest};
+use domain::connector::{Ask, Connector, Each, Entries, HookSecret, Register, RegisterBy};
 use domain::inbox::{Inbox, Registration};
 use domain::json::Json;
 use domain::secret::{Secret, Secrets};
@@ -182,7 +182,7 @@ impl Engine {
         url: &str,
         made: &mut Vec<String>,
     ) -> Result<(), Error> {
-        let RegisterBy::Rest(rest) = &register.by;
+        let RegisterBy::Entries(entries) = &register.by else { return Ok(()) };
         let topics = connector.webhooks.as_ref().map_or(&[][..], |webhooks| &webhooks.topics);
         let mut extra =
             json!({ "inbox": { "url": url, "name": inbox.inbox.name }, "topics": topics });
@@ -197,12 +197,13 @@ impl Engine {
         }
 
         let each: Vec<Value> = match register.each {
-            Each::Inbox => vec![extra],
+            Each::Inbox | Each::Parent(_) => vec![extra],
             Each::Topic => topics.iter().map(|topic| with_topic(&extra, topic)).collect(),
         };
         for extra in each {
-            let answer = self.tell(connection, connector, &rest.create, &extra).await?;
-            made.extend(rest.id.text_of(&answer, self.now()));
+            let answer = self.tell(connection, connector, &entries.create, &extra).await?;
+            let id = entries.created_id.as_ref().unwrap_or(&entries.id);
+            made.extend(id.text_of(&answer, self.now()));
             if let HookSecret::Answer(at) = &register.secret {
                 let secret = at.text_of(&answer, self.now()).ok_or_else(no_secret)?;
                 secrets.set(domain::connector::SIGNING_SECRET, Secret::new(secret));
@@ -221,8 +222,9 @@ impl Engine {
         connector: &Connector,
         register: &Register,
     ) -> Result<Option<Vec<Entry>>, Error> {
-        let RegisterBy::Rest(rest) = &register.by;
-        let Rest { list: Some(list), items: Some(items), url: Some(at), id, .. } = &**rest else {
+        let RegisterBy::Entries(entries) = &register.by else { return Ok(None) };
+        let Entries { list: Some(list), items: Some(items), url: Some(at), id, .. } = &**entries
+        else {
             return Ok(None);
         };
         let answer = self.tell(connection, connector, list, &json!({})).await?;
@@ -243,8 +245,8 @@ impl Engine {
         register: &Register,
         ids: &str,
     ) -> Result<(), Error> {
-        let RegisterBy::Rest(rest) = &register.by;
-        let Some(remove) = &rest.remove else { return Ok(()) };
+        let RegisterBy::Entries(entries) = &register.by else { return Ok(()) };
+        let Some(remove) = &entries.remove else { return Ok(()) };
         for id in ids.split(',') {
             match self.tell(connection, connector, remove, &json!({ "id": id })).await {
                 // What is gone already is as good as removed.
@@ -260,14 +262,14 @@ impl Engine {
         &self,
         connection: &Connection,
         connector: &Connector,
-        call: &domain::connector::Call,
+        ask: &Ask,
         extra: &Value,
     ) -> Result<Json, Error> {
         let mut values = self.values(connection, connector, &Value::Null);
         if let (Value::Object(values), Value::Object(extra)) = (&mut values, extra) {
             values.extend(extra.clone());
         }
-        let request = ApiRequest::from_call(call, &values).map_err(outgoing::Error::from)?;
+        let request = ApiRequest::from_ask(ask, &values).map_err(outgoing::Error::from)?;
         let answer = self.call(connection, &request).await?;
         Ok(Json::parse(&answer.body).unwrap_or_default())
     }

@@ -5,12 +5,10 @@ use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::connector::{Limit, LimitHeaders, ResetUnit, RetryAfter};
-use domain::json::Json;
-use domain::retry;
+use domain::budget::{self, Heard};
+use domain::connector::Limit;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -81,12 +79,8 @@ impl Budget {
 
     /// Takes in what an answer says of the budget.
     pub(super) fn learn(&self, answer: &Answer, now: Timestamp) {
-        let wait = if self.is_over(answer) {
-            self.asked_wait(answer, now)
-        } else {
-            self.limit.headers.as_ref().and_then(|headers| used_up(headers, &answer.headers, now))
-        };
-        if let Some(until) = wait.and_then(|wait| now.checked_add(wait).ok()) {
+        let said = heard(answer, |heard| budget::said(&self.limit, &self.errors, heard, now));
+        if let Some(until) = said.wait.and_then(|wait| now.checked_add(wait).ok()) {
             let mut closed = self.closed_until.lock().unwrap_or_else(PoisonError::into_inner);
             *closed = closed.max(Some(until));
         }
@@ -94,28 +88,40 @@ impl Budget {
 
     /// Whether an answer says that it was too much.
     pub(super) fn is_over(&self, answer: &Answer) -> bool {
-        let over = &self.limit.over;
-        if answer.status != over.status {
-            return false;
-        }
-        let (Some(wanted), Some(at)) = (&over.code, &self.errors.code) else { return true };
-        Json::parse(&answer.body)
-            .is_ok_and(|body| at.text_of(&body, Timestamp::UNIX_EPOCH).as_ref() == Some(wanted))
+        heard(answer, |heard| budget::is_over(&self.limit, &self.errors, heard))
     }
 
-    /// How long an answer asks to wait, by `retry-after` or by when its window ends.
-    pub(super) fn asked_wait(&self, answer: &Answer, now: Timestamp) -> Option<SignedDuration> {
-        let asked = match self.limit.retry_after {
-            RetryAfter::None => None,
-            RetryAfter::Any
-            | RetryAfter::Seconds
-            | RetryAfter::DecimalSeconds
-            | RetryAfter::HttpDate => {
-                text(&answer.headers, "retry-after").and_then(|text| retry::retry_after(text, now))
+    /// Whether an answer is worth another try, where the connector has a word on it.
+    pub(super) fn is_worth_a_try(&self, answer: &Answer) -> Option<bool> {
+        heard(answer, |heard| {
+            let header = self.errors.retry_header.as_deref().and_then(|name| heard.header(name));
+            match header {
+                Some("true") => return Some(true),
+                Some("false") => return Some(false),
+                _ => {}
             }
-        };
-        asked.or_else(|| reset(self.limit.headers.as_ref()?, &answer.headers, now))
+            let named = self.errors.retry.iter().any(|it| heard.is(it, &self.errors));
+            named.then_some(true)
+        })
     }
+
+    /// How long an answer asks to wait, in so many words or by when its window ends.
+    pub(super) fn asked_wait(&self, answer: &Answer, now: Timestamp) -> Option<SignedDuration> {
+        heard(answer, |heard| {
+            let asked = budget::retry_after(&self.limit.retry_after, heard, now);
+            asked.or_else(|| budget::said(&self.limit, &self.errors, heard, now).wait)
+        })
+    }
+}
+
+/// Shows `read` an answer as the rules of the domain look at one.
+pub(super) fn heard<T>(answer: &Answer, read: impl FnOnce(&Heard<'_>) -> T) -> T {
+    let headers: Vec<_> = answer
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+        .collect();
+    read(&Heard::new(answer.status, &headers, &answer.body))
 }
 
 /// `size` calls at once, and as many again in the time of `per`.
@@ -124,33 +130,4 @@ fn quota(size: NonZeroU32, per: SignedDuration) -> Quota {
     Quota::with_period(each.max(Duration::from_nanos(1)))
         .unwrap_or_else(|| Quota::per_second(size))
         .allow_burst(size)
-}
-
-/// How long until there are calls again, where none is left.
-fn used_up(names: &LimitHeaders, headers: &HeaderMap, now: Timestamp) -> Option<SignedDuration> {
-    let remaining: f64 = text(headers, &names.remaining)?.parse().ok()?;
-    if remaining >= 1.0 {
-        return None;
-    }
-    reset(names, headers, now)
-}
-
-fn reset(names: &LimitHeaders, headers: &HeaderMap, now: Timestamp) -> Option<SignedDuration> {
-    let reset = names.reset.as_ref()?;
-    let number: f64 = text(headers, &reset.header)?.parse().ok()?;
-    let at = |seconds: f64| {
-        let since = SignedDuration::try_from_secs_f64(seconds).ok()?;
-        Some(Timestamp::from_duration(since).ok()?.duration_since(now))
-    };
-    let wait = match reset.unit {
-        ResetUnit::Seconds => SignedDuration::try_from_secs_f64(number).ok()?,
-        ResetUnit::EpochSeconds => at(number)?,
-        ResetUnit::EpochMillis => at(number / 1000.0)?,
-    };
-    // Nobody's window is longer than a day; more is a number that means something else.
-    (wait <= SignedDuration::from_hours(24)).then(|| wait.max(SignedDuration::ZERO))
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok().map(str::trim)
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use domain::connection::Connection;
-use domain::connector::{Body, Call, Connector, Errors, Read, Status};
+use domain::connector::{Ask, Connector, Content, Errors, Rendered, Status, render_headers};
 use domain::json::Json;
 use domain::paging::PageRequest;
 use domain::reach::{NamedBy, Reach};
@@ -26,13 +26,6 @@ pub(crate) enum Target {
     Url(String),
 }
 
-/// What a call carries.
-#[derive(Debug, Clone)]
-pub(crate) enum Content {
-    Json(Value),
-    Form(Vec<(String, String)>),
-}
-
 /// A call before its connection is known.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiRequest {
@@ -42,50 +35,32 @@ pub(crate) struct ApiRequest {
     pub(crate) content: Option<Content>,
 }
 
-impl ApiRequest {
-    /// The call of a connector, `values` filled in.
-    pub(crate) fn from_call(call: &Call, values: &Value) -> Result<Self, template::Error> {
-        let texts = |texts: &indexmap::IndexMap<String, template::Template>, place| {
-            texts
-                .iter()
-                .map(|(name, text)| Ok((name.clone(), text.render(place, values)?)))
-                .collect::<Result<Vec<_>, template::Error>>()
-        };
-        let content = match &call.body {
-            None => None,
-            Some(Body::Json(tree)) => Some(Content::Json(tree.render(values)?)),
-            Some(Body::Form(fields)) => Some(Content::Form(texts(fields, Place::Text)?)),
-        };
-        Ok(Self {
-            method: call.method.as_str().parse().unwrap_or(Method::GET),
-            target: Target::Path {
-                path: call.path.render(Place::Path, values)?,
-                query: texts(&call.query, Place::Text)?,
-            },
-            headers: texts(&call.headers, Place::Header)?,
-            content,
-        })
+impl From<Rendered> for ApiRequest {
+    fn from(rendered: Rendered) -> Self {
+        Self {
+            method: rendered.method.as_str().parse().unwrap_or(Method::GET),
+            target: Target::Path { path: rendered.path, query: rendered.query },
+            headers: rendered.headers,
+            content: rendered.content,
+        }
     }
+}
 
-    /// The reading of a connector, `values` filled in.
-    pub(crate) fn from_read(read: &Read, values: &Value) -> Result<Self, template::Error> {
-        let Read::Get { path, query } = read;
-        let query = query
-            .iter()
-            .map(|(name, text)| Ok((name.clone(), text.render(Place::Text, values)?)))
-            .collect::<Result<_, template::Error>>()?;
-        let target = Target::Path { path: path.render(Place::Path, values)?, query };
-        Ok(Self { method: Method::GET, target, headers: Vec::new(), content: None })
+impl ApiRequest {
+    /// The request of a connector, `values` filled in.
+    pub(crate) fn from_ask(ask: &Ask, values: &Value) -> Result<Self, template::Error> {
+        ask.render(values, &[]).map(Self::from)
     }
 }
 
 impl From<PageRequest> for ApiRequest {
     fn from(request: PageRequest) -> Self {
-        let target = match request {
-            PageRequest::Path { path, query } => Target::Path { path, query },
-            PageRequest::Url(url) => Target::Url(url),
-        };
-        Self { method: Method::GET, target, headers: Vec::new(), content: None }
+        match request {
+            PageRequest::Ask(rendered) => (*rendered).into(),
+            PageRequest::Url { url, headers } => {
+                Self { method: Method::GET, target: Target::Url(url), headers, content: None }
+            }
+        }
     }
 }
 
@@ -132,9 +107,12 @@ impl Engine {
     ) -> Result<Answer, Error> {
         let values = self.values(connection, connector, &credential.values);
         let base = base_url(connector, &values)?;
-        let request = whole(request, &base, credential)?;
-        let budget = Budget::new(&connector.limit, &connector.errors, &values)?;
-        let budget = self.inner.outgoing.budget(connection.id, || budget);
+        let every = render_headers(&connector.headers, &values)?;
+        let request = whole(request, &base, &every, credential)?;
+        let budget = self
+            .inner
+            .outgoing
+            .budget(connection.id, || Budget::new(&connector.limit, &connector.errors, &values))?;
         let reach = self.reach(connector, &values)?;
         self.inner.outgoing.send(&request, &reach, Some(&budget)).await
     }
@@ -217,7 +195,12 @@ fn base_url(connector: &Connector, values: &Value) -> Result<Url, Error> {
     Url::parse(&text).map_err(|_| Error::Connector(format!("`{text}` is not an address")))
 }
 
-fn whole(request: &ApiRequest, base: &Url, credential: &Credential) -> Result<Request, Error> {
+fn whole(
+    request: &ApiRequest,
+    base: &Url,
+    every: &[(String, String)],
+    credential: &Credential,
+) -> Result<Request, Error> {
     let unfit = |text: &str| Error::Connector(format!("`{text}` is not an address"));
     let (url, named_by) = match &request.target {
         Target::Url(url) => {
@@ -242,7 +225,7 @@ fn whole(request: &ApiRequest, base: &Url, credential: &Credential) -> Result<Re
 
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    for (name, value) in &request.headers {
+    for (name, value) in every.iter().chain(&request.headers) {
         insert(&mut headers, name, value)?;
     }
     let body = request.content.as_ref().map(|content| match content {
@@ -256,6 +239,7 @@ fn whole(request: &ApiRequest, base: &Url, credential: &Credential) -> Result<Re
             let mut form = url::form_urlencoded::Serializer::new(String::new());
             Bytes::from(form.extend_pairs(fields).finish())
         }
+        Content::Text(text) => Bytes::from(text.clone()),
     });
 
     let mut carried = HeaderMap::new();
@@ -302,7 +286,8 @@ fn good(errors: &Errors, answer: Answer, now: Timestamp) -> Result<Answer, Error
         .ok()
         .and_then(|body| {
             let code = in_200.and_then(|in_200| in_200.code.as_ref());
-            [errors.message.as_ref(), code, errors.code.as_ref()]
+            let message = in_200.and_then(|in_200| in_200.message.as_ref());
+            [message, errors.message.as_ref(), code, errors.code.as_ref()]
                 .into_iter()
                 .flatten()
                 .find_map(|at| at.text_of(&body, now))

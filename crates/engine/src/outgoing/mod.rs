@@ -14,6 +14,7 @@ mod resolve;
 mod tests;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -187,9 +188,16 @@ impl Outgoing {
         self.inner.budgets.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
-    fn budget(&self, id: ConnectionId, make: impl FnOnce() -> Budget) -> Arc<Budget> {
+    fn budget<E>(
+        &self,
+        id: ConnectionId,
+        make: impl FnOnce() -> Result<Budget, E>,
+    ) -> Result<Arc<Budget>, E> {
         let mut budgets = self.inner.budgets.lock().unwrap_or_else(PoisonError::into_inner);
-        budgets.entry(id).or_insert_with(|| Arc::new(make())).clone()
+        Ok(match budgets.entry(id) {
+            Entry::Occupied(known) => Arc::clone(known.get()),
+            Entry::Vacant(free) => Arc::clone(free.insert(Arc::new(make()?))),
+        })
     }
 
     /// Sends a request, within `reach` and `budget`, and tries again what is worth it.
@@ -251,6 +259,9 @@ impl Outgoing {
             Ok(answer) if matches!(answer.status, 502..=504) => {
                 let asked = budget.and_then(|budget| budget.asked_wait(answer, now));
                 request.method.is_idempotent().then(|| asked.unwrap_or(again))
+            }
+            Ok(answer) if budget.and_then(|budget| budget.is_worth_a_try(answer)) == Some(true) => {
+                Some(again)
             }
             Err(Error::Unreachable { .. } | Error::TimedOut(_)) if tries < TRIES => {
                 request.method.is_safe().then_some(again)

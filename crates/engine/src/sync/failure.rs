@@ -125,6 +125,11 @@ fn paging_code_and_hint(error: &paging::Error) -> (&'static str, Option<&'static
         | Error::NoKey { .. }
         | Error::Address(_)
         | Error::Expression(_) => ("bad_answer", Some(CHANGED)),
+        Error::TooMany(_) => (
+            "too_many",
+            Some("Too much was changed at one moment, as by an import. Try a full resync."),
+        ),
+        Error::NoPages => ("connector", Some(FORMAT)),
         Error::Stuck | Error::Repeated | Error::Circle | Error::Endless => {
             ("endless", Some("The provider repeats itself. Try a full resync later."))
         }

@@ -124,7 +124,7 @@ impl Engine {
                 {
                     tracing::info!(run.id = %run.id, "sync run {} begins its pages anew", run.id);
                     may_begin_anew = false;
-                    cursor = cursor.anew();
+                    cursor = cursor.anew().go_on(stream, self.now());
                     at_work.begin(0, None);
                     continue;
                 }
@@ -207,7 +207,7 @@ impl Engine {
             }
         };
         at_work.requested(answer.requests);
-        self.read(source, cursor.clone(), answer).await
+        self.read(source, cursor.clone(), answer, values).await
     }
 
     /// Reads an answer on a thread of its own, since that takes time and may take too much. A
@@ -217,6 +217,7 @@ impl Engine {
         source: &Source,
         cursor: Cursor,
         answer: Answer,
+        values: serde_json::Value,
     ) -> Result<PageRead, Failure> {
         let readers = Arc::clone(&self.inner.syncs.readers);
         let (connector, stream) = (Arc::clone(&source.connector), source.stream.clone());
@@ -227,7 +228,7 @@ impl Engine {
                 let _place = place;
                 let missing = || Failure::Connector(format!("it has no stream `{stream}`"));
                 let stream = connector.streams.get(&stream).ok_or_else(missing)?;
-                read_page(stream, &cursor, &answer, now)
+                read_page(stream, &cursor, &answer, &values, now)
             })
             .await
         };
@@ -282,16 +283,18 @@ fn read_page(
     stream: &Stream,
     cursor: &Cursor,
     answer: &Answer,
+    values: &serde_json::Value,
     now: Timestamp,
 ) -> Result<PageRead, Failure> {
-    let header = |name| answer.headers.get(name).and_then(|value| value.to_str().ok());
-    let answer = paging::Answer {
-        body: &answer.body,
-        link: header("link"),
-        sent_at: header("date").and_then(date),
-        asked: &answer.url,
-    };
-    Ok(paging::read(stream, cursor, answer, now)?)
+    let headers: Vec<_> = answer
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+        .collect();
+    let sent_at = answer.headers.get("date").and_then(|value| date(value.to_str().ok()?));
+    let answer =
+        paging::Answer { body: &answer.body, headers: &headers, sent_at, asked: &answer.url };
+    Ok(paging::read(stream, cursor, answer, values, now)?)
 }
 
 fn date(header: &str) -> Option<Timestamp> {
