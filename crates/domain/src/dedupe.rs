@@ -8,50 +8,50 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::connector::Dedupe;
+use crate::envelope::Item;
 use crate::event::DedupeKey;
-use crate::json::Json;
+use crate::intake;
 use crate::signature::Request;
 
-/// The parts that a rule finds in a request, as text: what people know the message by.
-///
-/// None where any of them is missing or empty: `order 17` without its version is another message
-/// each time.
-pub fn parts(
-    rule: &Dedupe,
-    request: &Request<'_>,
-    event: &Json,
-    now: Timestamp,
-) -> Option<Vec<String>> {
-    let parts = match rule {
-        Dedupe::Header(names) => vec![names.iter().find_map(|name| request.text(name))?],
-        Dedupe::Body(paths) => {
-            paths.iter().map(|path| path.text_of(event, now)).collect::<Option<Vec<_>>>()?
-        }
-        Dedupe::Digest { .. } => return None,
-    };
-    parts.iter().all(|part| !part.is_empty()).then_some(parts)
+/// What a rule finds in an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The key.
+    pub key: DedupeKey,
+    /// What people know the message by, where the key is made of that.
+    pub parts: Option<Vec<String>>,
 }
 
-/// The key of a request by `rule`. `parts` is what [`parts`] found.
+/// The key of an event by `rule`; none where a part of it is missing or empty: `order 17` without
+/// its version is another message each time.
 ///
-/// A digest of the body counts within a step of time and begins anew with the next: a repeat just
+/// A digest of the event counts within a step of time and begins anew with the next: a repeat just
 /// after its end becomes a second event, which is the side to err on.
-pub fn key(
+pub fn find(
     rule: &Dedupe,
-    parts: Option<&[String]>,
-    body: &[u8],
+    request: &Request<'_>,
+    item: &Item<'_>,
     now: Timestamp,
-) -> Option<DedupeKey> {
+) -> Option<Found> {
     match rule {
-        Dedupe::Header(_) | Dedupe::Body(_) => {
-            Some(digest("parts", parts?.iter().map(|part| part.as_bytes())))
+        Dedupe::Parts(picks) => {
+            let parts: Vec<_> = picks
+                .iter()
+                .map(|pick| intake::pick(pick, request, &item.event, now))
+                .collect::<Option<_>>()?;
+            Some(Found { key: of_parts(&parts), parts: Some(parts) })
         }
         Dedupe::Digest { within } => {
             let step = within.get().as_millis().max(1);
             let step = i128::from(now.as_millisecond()).div_euclid(step);
-            Some(digest("body", [&step.to_be_bytes()[..], body]))
+            Some(Found { key: digest("body", [&step.to_be_bytes()[..], &item.body]), parts: None })
         }
+        Dedupe::FirstOf(rules) => rules.iter().find_map(|rule| find(rule, request, item, now)),
     }
+}
+
+fn of_parts(parts: &[String]) -> DedupeKey {
+    digest("parts", parts.iter().map(|part| part.as_bytes()))
 }
 
 /// Each part goes in with its length, so that `ab` and `c` are not `a` and `bc`.
@@ -70,6 +70,7 @@ fn digest<'a>(kind: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> DedupeKe
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::Json;
     use proptest::prelude::*;
 
     fn rule(yaml: &str) -> Dedupe {
@@ -87,11 +88,10 @@ mod tests {
         now: Timestamp,
     ) -> Option<DedupeKey> {
         let headers: Vec<_> = headers.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
-        let request = Request { method: "POST", url: "", headers: &headers, body: body.as_bytes() };
-        let event = Json::parse(body.as_bytes()).unwrap_or_default();
-        let rule = rule(yaml);
-        let parts = parts(&rule, &request, &event, now);
-        key(&rule, parts.as_deref(), body.as_bytes(), now)
+        let body = body.as_bytes();
+        let request = Request { headers: &headers, body, ..Request::default() };
+        let item = Item { event: Json::parse(body).unwrap_or_default(), body: body.into() };
+        find(&rule(yaml), &request, &item, now).map(|found| found.key)
     }
 
     #[test]
@@ -135,17 +135,36 @@ mod tests {
         assert_ne!(check(yaml, &[], "y", at(0)), first);
     }
 
+    #[test]
+    fn parts_may_stand_in_headers_and_in_the_event() {
+        let yaml = "[{ header: x-event }, .id]";
+        let first = check(yaml, &[("x-event", "paid")], r#"{"id":1}"#, at(0));
+
+        assert!(first.is_some());
+        assert_ne!(check(yaml, &[("x-event", "made")], r#"{"id":1}"#, at(0)), first);
+        assert_eq!(check(yaml, &[], r#"{"id":1}"#, at(0)), None);
+    }
+
+    #[test]
+    fn the_first_rule_that_gives_a_key_counts() {
+        let yaml = "{ first_of: [{ header: x-id }, [.a, .b], { digest: { within: 10m } }] }";
+        let by_header = check(yaml, &[("x-id", "1")], "{}", at(0));
+        let by_parts = check(yaml, &[], r#"{"a":1,"b":2}"#, at(0));
+
+        assert!(by_header.is_some() && by_parts.is_some());
+        assert_eq!(check(yaml, &[("x-id", "1")], r#"{"a":1,"b":2}"#, at(0)), by_header);
+        assert_eq!(check(yaml, &[], r#"{"b":2,"a":1}"#, at(9_000)), by_parts);
+        assert_eq!(check(yaml, &[], r#"{"a":1}"#, at(0)), check(yaml, &[], r#"{"a":1}"#, at(9)));
+        assert_ne!(check(yaml, &[], r#"{"a":1}"#, at(0)), check(yaml, &[], r#"{"a":1}"#, at(900)));
+    }
+
     proptest! {
         #[test]
         fn where_a_part_ends_matters(a in ".{1,5}", b in ".{1,5}", c in ".{1,5}") {
             let joined = [format!("{a}{b}"), c.clone()];
             let apart = [a, format!("{b}{c}")];
-            let rule = Dedupe::Body(Vec::new());
 
-            prop_assert_ne!(
-                key(&rule, Some(&joined), b"", at(0)),
-                key(&rule, Some(&apart), b"", at(0))
-            );
+            prop_assert_ne!(of_parts(&joined), of_parts(&apart));
         }
     }
 }

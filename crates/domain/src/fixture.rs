@@ -2,25 +2,30 @@
 //!
 //! They are the connector's test: a delivery must be accepted (or refused for the reason that is
 //! written down) and say what is expected; pages must be asked for in turn and give their records.
-//! A delivery that is accepted is also played changed and without each header of its signature,
-//! since a rule that accepts everything would pass otherwise.
+//! A delivery that is accepted is also played changed and without the header of its signature,
+//! since a rule that accepts everything would pass otherwise; further forgeries are written beside
+//! it as what is different in them.
 //!
 //! Names of hosts and people in them are made up, and secrets are ones that nobody uses.
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-use crate::connector::{Connector, Stream, Verify};
-use crate::event::About;
+use crate::connector::{Connector, Stream, Webhooks};
+use crate::envelope;
+use crate::event::{About, Proof};
+use crate::handshake::{self, Proved};
 use crate::intake::{self, Said};
 use crate::paging::{self, Cursor, PageRequest};
 use crate::refusal::Reason;
 use crate::secret::{Secret, Secrets};
-use crate::signature::{self, Request};
+use crate::signature::{self, Given, Request, Verified};
 
 /// One recorded file.
 #[derive(Debug, Clone, Deserialize)]
@@ -36,15 +41,53 @@ pub enum Fixture {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Delivery {
+    /// Where it is from: a published vector, a page of the documentation, the output of a library.
+    #[serde(default)]
+    pub source: Option<String>,
     /// When it came.
     pub at: Timestamp,
-    /// The secrets of the inbox, the newest first.
+    /// The secrets of the inbox: one value, or several with the newest first.
     #[serde(default)]
-    pub secrets: BTreeMap<String, Vec<String>>,
+    pub secrets: BTreeMap<String, OneOrSeveral>,
+    /// The settings of the inbox.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
+    /// What stands at addresses: certificates in PEM, sets of keys in JSON.
+    #[serde(default)]
+    pub certificates: BTreeMap<String, String>,
+    /// What certificates must lead to.
+    #[serde(default)]
+    pub trust_anchor_pem: Option<String>,
+    /// The scheme by which it is judged, where not by the first that is there.
+    #[serde(default)]
+    pub scheme: Option<String>,
     /// The request.
     pub request: Recorded,
     /// What is made of it.
     pub expect: Expect,
+    /// Forgeries of it, each as what is different.
+    #[serde(default)]
+    pub forged: Vec<Forged>,
+}
+
+/// One value, or several.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrSeveral {
+    /// One.
+    One(String),
+    /// Several, the newest first.
+    Several(Vec<String>),
+}
+
+impl OneOrSeveral {
+    /// All of them.
+    pub fn values(&self) -> &[String] {
+        match self {
+            Self::One(value) => std::slice::from_ref(value),
+            Self::Several(values) => values,
+        }
+    }
 }
 
 /// A request as *Export request* writes it.
@@ -55,11 +98,39 @@ pub struct Recorded {
     pub method: String,
     /// The whole address.
     pub url: String,
-    /// Names in lower case, and values.
+    /// Names and values.
     pub headers: Vec<(String, String)>,
     /// The body, where it is text.
     #[serde(default)]
     pub body: String,
+    /// The body in base64, where it is not.
+    #[serde(default)]
+    pub body_base64: Option<String>,
+}
+
+/// What is different in a forgery, and why it is refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Forged {
+    /// When it came.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
+    /// Headers with other values; `null` takes one away.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Option<String>>,
+    /// The whole address.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// The body.
+    #[serde(default)]
+    pub body: Option<String>,
+    /// The reason.
+    #[serde(default = "wrong_signature")]
+    pub refused: Reason,
+}
+
+const fn wrong_signature() -> Reason {
+    Reason::WrongSignature
 }
 
 /// What is made of a delivery.
@@ -68,14 +139,21 @@ pub struct Recorded {
 pub enum Expect {
     /// It is believed, and says this.
     Accepted(Box<Expected>),
-    /// It is not.
+    /// It is believed, and holds these events.
+    Events(Vec<Expected>),
+    /// It is not believed.
     Refused(Reason),
+    /// It is a question, and answered like this.
+    Handshake(ExpectedAnswer),
 }
 
 /// What a delivery says. What is left out is not compared.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expected {
+    /// Why it is believed.
+    #[serde(default)]
+    pub proof: Option<Proof>,
     /// See [`Said::event_type`].
     #[serde(default, rename = "type")]
     pub event_type: Option<String>,
@@ -91,9 +169,27 @@ pub struct Expected {
     /// See [`Said::occurred_at`].
     #[serde(default)]
     pub occurred_at: Option<Timestamp>,
+    /// See [`Said::account`].
+    #[serde(default)]
+    pub account: Option<String>,
     /// Whether a repeat is recognised.
     #[serde(default)]
     pub repeat_is_recognised: Option<bool>,
+}
+
+/// What a question is answered. What is left out is not compared.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedAnswer {
+    /// The status.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// The body.
+    #[serde(default)]
+    pub body: Option<String>,
+    /// Headers, by name in lower case.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
 }
 
 /// The pages of a stream, from the first run's first to the last.
@@ -147,78 +243,180 @@ pub fn play(connector: &Connector, text: &str) -> Result<(), String> {
 impl Delivery {
     fn play(&self, connector: &Connector) -> Result<(), String> {
         let webhooks = connector.webhooks.as_ref().ok_or("the connector has no webhooks")?;
-        let verdict = self.judge(&webhooks.verify, &self.request);
-        match (&self.expect, verdict) {
-            (Expect::Accepted(expected), Ok(header)) => {
-                self.play_forged(&webhooks.verify, header.as_deref())?;
-                let said = self.request.with(|request| intake::read(webhooks, request, self.at));
-                expected.compare(&said)
+        let webhooks = &match &self.scheme {
+            None => webhooks.clone(),
+            Some(name) => {
+                let verify = webhooks.verify.only(name);
+                let verify = verify.ok_or_else(|| format!("there is no scheme `{name}`"))?;
+                Webhooks { verify, ..webhooks.clone() }
             }
-            (Expect::Refused(reason), Err(error)) if error.reason() == *reason => Ok(()),
-            (Expect::Refused(reason), Err(error)) => {
-                Err(format!("expected it to be refused as {reason:?}, but {error}"))
+        };
+        let body = self.request.bytes()?;
+        let verdict = self.judge(webhooks, &self.request, &body, self.at);
+        let found = match (&self.expect, verdict) {
+            (Expect::Handshake(expected), verdict) => {
+                let proved = if verdict.is_ok() { Proved::Yes } else { Proved::No };
+                let answer = self.request.with(&body, |request| {
+                    handshake::answer(webhooks, request, &self.settings, proved, self.at)
+                });
+                let answer = answer.ok_or("expected an answer, but it is no handshake")?;
+                expected.compare(&answer)?;
+                None
             }
-            (Expect::Accepted(_), Err(error)) => {
-                Err(format!("expected it to be accepted, but {error}"))
+            (Expect::Refused(reason), verdict) => {
+                return self.refused_as(*reason, verdict);
             }
-            (Expect::Refused(reason), Ok(_)) => {
-                Err(format!("expected it to be refused as {reason:?}, but it was accepted"))
+            (Expect::Accepted(expected), Ok(verified)) => {
+                Some((std::slice::from_ref(&**expected), verified))
+            }
+            (Expect::Events(expected), Ok(verified)) => Some((expected.as_slice(), verified)),
+            (Expect::Accepted(_) | Expect::Events(_), Err(error)) => {
+                return Err(format!("expected it to be accepted, but {error}"));
+            }
+        };
+        if let Some((expected, verified)) = found {
+            self.play_forged(webhooks, &body, &verified)?;
+            let said = self.said(webhooks, &body)?;
+            same("the number of events", Some(&expected.len()), Some(&said.len()))?;
+            for (expected, said) in expected.iter().zip(&said) {
+                expected.compare(said, verified.proof)?;
             }
         }
+        self.forged.iter().try_for_each(|forged| self.play_written(webhooks, forged))
     }
 
-    /// The header that carried the signature, where it is believed.
+    fn said(&self, webhooks: &Webhooks, body: &[u8]) -> Result<Vec<Said>, String> {
+        self.request.with(body, |request| {
+            let items = envelope::open(&webhooks.envelope, request, self.at)
+                .map_err(|error| error.to_string())?;
+            Ok(items.iter().map(|item| intake::read(webhooks, request, item, self.at)).collect())
+        })
+    }
+
     fn judge(
         &self,
-        verify: &Verify,
+        webhooks: &Webhooks,
         request: &Recorded,
-    ) -> Result<Option<String>, signature::Error> {
+        body: &[u8],
+        at: Timestamp,
+    ) -> Result<Verified, signature::Error> {
         let mut secrets = Secrets::new();
         for (name, values) in &self.secrets {
-            values.iter().for_each(|value| secrets.add(name, Secret::new(value.clone())));
-        }
-        request
-            .with(|request| signature::verify(verify, request, &secrets, self.at))
-            .map(|verified| verified.detail.header)
-    }
-
-    /// The same with another body, and without its signature, must be refused.
-    fn play_forged(&self, verify: &Verify, header: Option<&str>) -> Result<(), String> {
-        let Some(header) = header else { return Ok(()) };
-        let mut changed = self.request.clone();
-        changed.body.push(' ');
-        let mut unsigned = self.request.clone();
-        unsigned.headers.retain(|(name, _)| name != header);
-        for (forged, reason) in [(changed, Reason::WrongSignature), (unsigned, Reason::Unsigned)] {
-            match self.judge(verify, &forged) {
-                Err(error) if error.reason() == reason => {}
-                other => return Err(format!("expected {reason:?} of a forged one, got {other:?}")),
+            for value in values.values() {
+                secrets.add(name, Secret::new(value.clone()));
             }
         }
-        Ok(())
+        let given = Given {
+            secrets: &secrets,
+            settings: &self.settings,
+            documents: &self.certificates,
+            trust_anchor: self.trust_anchor_pem.as_deref(),
+        };
+        request.with(body, |request| signature::verify(&webhooks.verify, request, &given, at))
+    }
+
+    fn refused_as(
+        &self,
+        reason: Reason,
+        verdict: Result<Verified, signature::Error>,
+    ) -> Result<(), String> {
+        match verdict {
+            Err(error) if error.reason() == reason => Ok(()),
+            Err(error) => Err(format!("expected it to be refused as {reason:?}, but {error}")),
+            Ok(_) => Err(format!("expected it to be refused as {reason:?}, but it was accepted")),
+        }
+    }
+
+    /// The same with another body, where it is signed, and without its signature.
+    fn play_forged(
+        &self,
+        webhooks: &Webhooks,
+        body: &[u8],
+        verified: &Verified,
+    ) -> Result<(), String> {
+        if verified.covers_body {
+            let changed = [body, b" "].concat();
+            if self.judge(webhooks, &self.request, &changed, self.at).is_ok() {
+                return Err("it is accepted with another body, too".into());
+            }
+        }
+        let Some(header) = &verified.detail.header else { return Ok(()) };
+        let mut unsigned = self.request.clone();
+        unsigned.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(header));
+        match self.judge(webhooks, &unsigned, body, self.at) {
+            Ok(verified) if verified.proof == Proof::Verified => {
+                Err(format!("it is accepted without `{header}`, too"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn play_written(&self, webhooks: &Webhooks, forged: &Forged) -> Result<(), String> {
+        let mut request = self.request.clone();
+        for (name, value) in &forged.headers {
+            request.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+            request.headers.extend(value.iter().map(|value| (name.clone(), value.clone())));
+        }
+        if let Some(url) = &forged.url {
+            request.url.clone_from(url);
+        }
+        if let Some(body) = &forged.body {
+            request.body.clone_from(body);
+            request.body_base64 = None;
+        }
+        let body = request.bytes()?;
+        let verdict = self.judge(webhooks, &request, &body, forged.at.unwrap_or(self.at));
+        self.refused_as(forged.refused, verdict).map_err(|problem| format!("forged: {problem}"))
     }
 }
 
 impl Recorded {
-    fn with<T>(&self, f: impl FnOnce(&Request<'_>) -> T) -> T {
-        let headers: Vec<_> =
-            self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        match &self.body_base64 {
+            None => Ok(self.body.clone().into_bytes()),
+            Some(text) => STANDARD.decode(text).map_err(|error| error.to_string()),
+        }
+    }
+
+    fn with<T>(&self, body: &[u8], f: impl FnOnce(&Request<'_>) -> T) -> T {
+        let names: Vec<_> =
+            self.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        let headers: Vec<_> = names
+            .iter()
+            .zip(&self.headers)
+            .map(|(name, (_, value))| (name.as_str(), value.as_bytes()))
+            .collect();
+        let query = self.url.split('#').next().and_then(|url| url.split_once('?'));
         f(&Request {
             method: &self.method,
             url: &self.url,
+            query: query.map(|(_, query)| query),
             headers: &headers,
-            body: self.body.as_bytes(),
+            body,
+        })
+    }
+}
+
+impl ExpectedAnswer {
+    fn compare(&self, answer: &handshake::Answer) -> Result<(), String> {
+        same("status", self.status.as_ref(), Some(&answer.status))?;
+        same("body", self.body.as_ref(), Some(&answer.body))?;
+        self.headers.iter().try_for_each(|(name, value)| {
+            let found = answer.headers.iter().find(|(other, _)| other == name);
+            same(name, Some(value), found.map(|(_, value)| value))
         })
     }
 }
 
 impl Expected {
-    fn compare(&self, said: &Said) -> Result<(), String> {
+    fn compare(&self, said: &Said, proof: Proof) -> Result<(), String> {
+        same("proof", self.proof.as_ref(), Some(&proof))?;
         same("type", self.event_type.as_ref(), Some(&said.event_type))?;
         same("title", self.title.as_ref(), Some(&said.title))?;
         same("external_id", self.external_id.as_ref(), said.external_id.as_ref())?;
         same("about", self.about.as_ref(), said.about.as_ref())?;
         same("occurred_at", self.occurred_at.as_ref(), said.occurred_at.as_ref())?;
+        same("account", self.account.as_ref(), said.account.as_ref())?;
         let recognised = said.key.is_some();
         same("repeat_is_recognised", self.repeat_is_recognised.as_ref(), Some(&recognised))
     }

@@ -5,10 +5,13 @@
 //! name an event, the first field that people would know it by is taken. Text is cleaned before it
 //! goes on, since a row of the log is shown in terminals too.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
-use crate::connector::{AboutRule, Envelope, Handshake, Pick, Reply, Webhooks};
+use crate::connector::{AboutRule, Pick, Webhooks};
 use crate::dedupe;
+use crate::envelope::Item;
 use crate::event::{About, DedupeKey};
 use crate::json::Json;
 use crate::record::KEY_SEPARATOR;
@@ -21,7 +24,7 @@ const TITLE: usize = 200;
 /// The longest type and id, in characters.
 const WORD: usize = 120;
 
-/// The longest key of a record and echo of a handshake, in bytes.
+/// The longest key of a record, in bytes.
 const KEY: usize = 1024;
 
 /// What a request says.
@@ -43,109 +46,59 @@ pub struct Said {
     pub account: Option<String>,
 }
 
-/// Reads what `request` says, by the connector's rules.
-pub fn read(webhooks: &Webhooks, request: &Request<'_>, now: Timestamp) -> Said {
-    let event = event(&webhooks.envelope, request);
+/// Reads what one event of `request` says, by the connector's rules.
+pub fn read(webhooks: &Webhooks, request: &Request<'_>, item: &Item<'_>, now: Timestamp) -> Said {
+    let event = &item.event;
     let picked =
-        |pick: &Option<Pick>| pick.as_ref().and_then(|pick| of(pick, request, &event, now));
+        |rule: &Option<Pick>| rule.as_ref().and_then(|rule| pick(rule, request, event, now));
 
     let event_type = match &webhooks.event_type {
-        Some(pick) => of(pick, request, &event, now).unwrap_or_default(),
-        None => guessed_type(&event),
+        Some(_) => picked(&webhooks.event_type).unwrap_or_default(),
+        None => guessed_type(event),
     };
     let event_type = clean(&event_type, WORD);
-    let parts = webhooks.dedupe.as_ref().and_then(|rule| dedupe::parts(rule, request, &event, now));
-    let key = webhooks
-        .dedupe
-        .as_ref()
-        .and_then(|rule| dedupe::key(rule, parts.as_deref(), request.body, now));
-    let external_id = match &webhooks.id {
-        Some(_) => picked(&webhooks.id),
-        None => parts.map(|parts| parts.join("/")).or_else(|| event.get("id")?.as_text()),
+    let found = webhooks.dedupe.as_ref().and_then(|rule| dedupe::find(rule, request, item, now));
+    let external_id = match (&webhooks.id, found.as_ref().and_then(|found| found.parts.as_ref())) {
+        (Some(_), _) => picked(&webhooks.id),
+        (None, Some(parts)) => Some(parts.join("/")),
+        (None, None) => event.get("id").and_then(|id| id.as_text()),
     };
     let title = match webhooks.title.get(&event_type) {
-        Some(title) => title.text_of(&event, now),
-        None => guessed_title(&event, request),
+        Some(title) => title.text_of(event, now),
+        None => guessed_title(event, &item.body),
     };
     Said {
-        key,
+        key: found.map(|found| found.key),
         title: clean(&title.unwrap_or_default(), TITLE),
         external_id: external_id.map(|id| clean(&id, WORD)).filter(|id| !id.is_empty()),
-        about: webhooks.about.get(&event_type).and_then(|rule| about(rule, &event, now)),
+        about: webhooks.about.get(&event_type).and_then(|rule| about(rule, event, now)),
         occurred_at: picked(&webhooks.time).and_then(|text| read_time(&text)),
         account: picked(&webhooks.account).map(|account| clean(&account, WORD)),
         event_type,
     }
 }
 
-/// What a handshake is answered with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Echo {
-    /// What kind of text it is.
-    pub content_type: &'static str,
-    /// The text.
-    pub body: String,
-}
-
-/// What `request` is answered with where it is a handshake, which is before anything is verified
-/// or stored.
-///
-/// What is echoed is a short text and is sent as plain text or JSON, so that nobody can use an
-/// inbox to show a page of their own.
-pub fn handshake(rule: &Handshake, request: &Request<'_>, now: Timestamp) -> Option<Echo> {
-    const PLAIN: &str = "text/plain; charset=utf-8";
-    let empty = Echo { content_type: PLAIN, body: String::new() };
-    if request.method == "HEAD" {
-        return (rule.reply == Reply::Ok).then_some(empty);
-    }
-    let body = Json::parse(request.body).unwrap_or_default();
-    if rule.when.as_ref().is_some_and(|when| !when.holds(&body, now)) {
-        return None;
-    }
-    let (content_type, body) = match &rule.reply {
-        Reply::Echo(value) => (PLAIN, value.text_of(&body, now)?),
-        Reply::EchoJson(value) => {
-            ("application/json", value.first(&body, now).ok().flatten()?.to_string())
-        }
-        Reply::Ok => return Some(empty),
+/// The value that a rule picks; none where it is empty.
+pub(crate) fn pick(
+    rule: &Pick,
+    request: &Request<'_>,
+    event: &Json,
+    now: Timestamp,
+) -> Option<String> {
+    let named = |pairs: &mut dyn Iterator<Item = (_, Cow<'_, str>)>, wanted: &str| {
+        let mut values = pairs.filter(|(name, _): &(Cow<'_, str>, _)| name == wanted);
+        values.next().map(|(_, value)| value.into_owned())
     };
-    (body.len() <= KEY).then_some(Echo { content_type, body })
-}
-
-impl Request<'_> {
-    /// The first header of this name as text, if it is one.
-    pub(crate) fn text(&self, name: &str) -> Option<String> {
-        let (_, value) = self.headers.iter().find(|(other, _)| *other == name)?;
-        std::str::from_utf8(value).ok().map(str::to_owned)
-    }
-}
-
-/// The event in a request; `null` where it cannot be read.
-fn event(envelope: &Envelope, request: &Request<'_>) -> Json {
-    let form = || url::form_urlencoded::parse(request.body);
-    match envelope {
-        Envelope::FormField(name) => form()
-            .find(|(field, _)| field == name)
-            .and_then(|(_, value)| Json::parse(value.as_bytes()).ok())
-            .unwrap_or_default(),
-        Envelope::Body if is_form(request) => {
-            let fields: Vec<_> = form().collect();
-            let fields = fields.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
-            Json::object(fields.map(|(name, value)| (name, Json::text(value))))
-        }
-        Envelope::Body => Json::parse(request.body).unwrap_or_default(),
-    }
-}
-
-fn is_form(request: &Request<'_>) -> bool {
-    let kind = request.text("content-type").unwrap_or_default();
-    kind.trim_start().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded")
-}
-
-fn of(pick: &Pick, request: &Request<'_>, event: &Json, now: Timestamp) -> Option<String> {
-    let text = match pick {
+    let text = match rule {
         Pick::Header(names) => names.iter().find_map(|name| request.text(name)),
+        Pick::Query(name) => named(&mut request.parameters(), name),
+        Pick::Field(name) => named(&mut request.form().into_iter(), name),
         Pick::Body(path) => path.text_of(event, now),
+        Pick::Joined(rules) => {
+            let parts: Vec<_> =
+                rules.iter().filter_map(|rule| pick(rule, request, event, now)).collect();
+            Some(parts.join("."))
+        }
     };
     text.filter(|text| !text.is_empty())
 }
@@ -205,9 +158,9 @@ fn guessed_type(event: &Json) -> String {
     TYPES.iter().find_map(|name| text_in(event, name)).unwrap_or_default()
 }
 
-fn guessed_title(event: &Json, request: &Request<'_>) -> Option<String> {
+fn guessed_title(event: &Json, body: &[u8]) -> Option<String> {
     if event.is_null() {
-        return std::str::from_utf8(request.body).ok().map(first_line);
+        return std::str::from_utf8(body).ok().map(first_line);
     }
     INSIDE.iter().find_map(|path| {
         let thing = path.iter().try_fold(event.clone(), |at, name| at.get(name))?;
@@ -226,6 +179,7 @@ fn text_in(value: &Json, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::envelope;
     use proptest::prelude::*;
 
     fn now() -> Timestamp {
@@ -235,8 +189,9 @@ mod tests {
     fn check(yaml: &str, headers: &[(&str, &str)], body: &[u8]) -> Said {
         let webhooks: Webhooks = serde_saphyr::from_str(yaml).unwrap();
         let headers: Vec<_> = headers.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
-        let request = Request { method: "POST", url: "", headers: &headers, body };
-        read(&webhooks, &request, now())
+        let request = Request { method: "POST", headers: &headers, body, ..Request::default() };
+        let items = envelope::open(&webhooks.envelope, &request, now()).unwrap();
+        read(&webhooks, &request, &items[0], now())
     }
 
     const SHOP: &str = r##"
@@ -359,36 +314,18 @@ about: { orders/create: { stream: orders, key: .admin_graphql_api_id, version: .
         assert_eq!(said.title.chars().count(), 200);
     }
 
-    fn echo(yaml: &str, method: &str, body: &str) -> Option<Echo> {
-        let rule: Handshake = serde_saphyr::from_str(yaml).unwrap();
-        let request = Request { method, url: "", headers: &[], body: body.as_bytes() };
-        handshake(&rule, &request, now())
-    }
-
     #[test]
-    fn a_challenge_is_echoed_as_plain_text() {
-        let yaml = r#"{ echo: .challenge, when: '.type == "url_verification"' }"#;
-
-        let answer = echo(yaml, "POST", r#"{"type":"url_verification","challenge":"<b>1"}"#);
+    fn a_type_may_be_put_together() {
+        let yaml = "{ verify: none, type: [{ header: x-github-event }, .action] }";
+        let event_type =
+            |headers: &[(&str, &str)], body: &str| check(yaml, headers, body.as_bytes()).event_type;
 
         assert_eq!(
-            answer,
-            Some(Echo { content_type: "text/plain; charset=utf-8", body: "<b>1".into() })
+            event_type(&[("x-github-event", "issues")], r#"{"action":"opened"}"#),
+            "issues.opened"
         );
-        assert_eq!(echo(yaml, "POST", r#"{"type":"event","challenge":"x"}"#), None);
-        assert_eq!(echo(yaml, "POST", "garbage"), None);
-        assert_eq!(echo(yaml, "HEAD", ""), None);
-        let long = format!(r#"{{"type":"url_verification","challenge":"{}"}}"#, "x".repeat(1025));
-        assert_eq!(echo(yaml, "POST", &long), None);
-    }
-
-    #[test]
-    fn a_probe_is_answered_with_nothing() {
-        let yaml = r#"{ ok: true, when: '.topic == "ping"' }"#;
-
-        assert_eq!(echo(yaml, "HEAD", "").unwrap().body, "");
-        assert_eq!(echo(yaml, "POST", r#"{"topic":"ping"}"#).unwrap().body, "");
-        assert_eq!(echo(yaml, "POST", r#"{"topic":"sale"}"#), None);
+        assert_eq!(event_type(&[("x-github-event", "push")], "{}"), "push");
+        assert_eq!(event_type(&[], "{}"), "");
     }
 
     proptest! {

@@ -61,6 +61,38 @@ impl Json {
         Self(Val::obj(members.collect()))
     }
 
+    /// An array of these items.
+    pub fn array(items: impl IntoIterator<Item = Json>) -> Self {
+        Self(items.into_iter().map(|item| item.0).collect())
+    }
+
+    /// The same object with this member too; anything else as it is.
+    pub fn with(&self, name: &str, value: Json) -> Self {
+        match &self.0 {
+            Val::Obj(_) => {
+                let members = self.members();
+                let name = name.to_owned();
+                let members = members.into_iter().filter(|(other, _)| *other != name);
+                let members: Vec<_> = members.chain([(name.clone(), value)]).collect();
+                Self::object(members.iter().map(|(name, value)| (name.as_str(), value.clone())))
+            }
+            _ => self.clone(),
+        }
+    }
+
+    /// Names and values of an object; nothing of anything else.
+    pub fn members(&self) -> Vec<(String, Json)> {
+        match &self.0 {
+            Val::Obj(members) => members
+                .iter()
+                .filter_map(|(name, value)| {
+                    Some((Self(name.clone()).as_text()?, Self(value.clone())))
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether it is `null`.
     pub fn is_null(&self) -> bool {
         matches!(self.0, Val::Null)

@@ -28,6 +28,12 @@ pub enum Reason {
     WrongSignature,
     /// The inbox has no secret yet, so that nothing can be verified.
     NoSecret,
+    /// The sender's key, or the certificate with it, could not be fetched.
+    NoKey,
+    /// The certificate of the signature is not one to believe.
+    BadCertificate,
+    /// Nobody signs this, and it is not what the inbox is for.
+    Unwanted,
     /// The vault is locked, and the proof is a secret that must not be stored.
     VaultLocked,
     /// More came than could be written.

@@ -1,48 +1,58 @@
 //! Signatures: whether a request comes from who it says, by the rule of its connector.
 //!
-//! The signature covers the bytes as sent, so this comes before anything parses a body. The order
-//! is: what is needed is there, a secret is there, the digest fits, and only then whether it is
-//! too old, so that *stale* is said of what is right in every other way. Comparing takes the same
-//! time for a near miss as for a far one; which of several secrets fitted is told, so that a
-//! change of secrets can be watched. Nothing here says what was expected.
+//! The signature covers the bytes as sent, so this comes before anything parses a body; only where
+//! a sender puts its signature into the body, or signs the fields of a form, is so much of it read
+//! as that takes. The order is: what is needed is there, a secret is there, the signature fits, and
+//! only then whether it is too old, so that *stale* is said of what is right in every other way.
+//! Comparing takes the same time for a near miss as for a far one; which of several secrets fitted
+//! is told, so that a change of secrets can be watched. Nothing here says what was expected.
+//!
+//! Certificates and sets of keys that stand at an address are not fetched here: they are looked up
+//! in what was given, and what is missing there is named in [`Error::Missing`].
+
+mod digest;
+mod guard;
+mod key;
+mod message;
+mod request;
+mod standard;
+mod token;
+
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
-use sha1::Sha1;
-use sha2::Sha256;
-use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
 
 use crate::connector::{
-    self, Encoding, Hash, KeyEncoding, List, Piece, SIGNING_SECRET, SignedAt, TimeAt, TimeUnit,
-    Verify,
+    Asymmetric, Carrier, Encoding, List, PUBLIC_KEY, Piece, Place, PublicKey, Rule, SIGNING_SECRET,
+    Scheme, Signed, SignedAt, TimeAt, TimeUnit, Verify, When,
 };
 use crate::event::{Proof, ProofDetail};
-use crate::json::Json;
 use crate::refusal::Reason;
 use crate::secret::{Secret, Secrets};
 
-/// How far the time of Standard Webhooks may be from ours, on both sides.
-const STANDARD_TOLERANCE: SignedDuration = SignedDuration::from_secs(300);
+pub use self::request::Request;
 
-/// What the header names of Standard Webhooks begin with, and those of the senders that were
-/// there before the specification.
-const STANDARD_PREFIXES: [&str; 2] = ["webhook", "svix"];
-
-/// A request as far as signatures go.
+/// What a request is checked with.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// The method, in capitals.
-    pub method: &'a str,
-    /// The address that the sender was told, whole.
-    pub url: &'a str,
-    /// Names in lower case with their values as they came.
-    pub headers: &'a [(&'a str, &'a [u8])],
-    /// The body as it came.
-    pub body: &'a [u8],
+pub struct Given<'a> {
+    /// The secrets of the inbox.
+    pub secrets: &'a Secrets,
+    /// Its settings.
+    pub settings: &'a BTreeMap<String, String>,
+    /// What stands at addresses that a rule speaks of: certificates in PEM, sets of keys in JSON.
+    pub documents: &'a BTreeMap<String, String>,
+    /// What certificates must lead to, in PEM; the roots that browsers trust where it is not given.
+    pub trust_anchor: Option<&'a str>,
+}
+
+/// A document that a rule needs and that was not given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Its address: `https`, and on a host that the connector names.
+    pub url: url::Url,
 }
 
 /// Why a request is believed.
@@ -50,6 +60,8 @@ pub struct Request<'a> {
 pub struct Verified {
     /// That its signature was right, or that none is asked for.
     pub proof: Proof,
+    /// Whether the body is a part of what was signed.
+    pub covers_body: bool,
     /// What was checked.
     pub detail: ProofDetail,
 }
@@ -57,8 +69,8 @@ pub struct Verified {
 /// Why a request is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A header that signed requests carry is not there.
-    #[error("there is no `{0}` header")]
+    /// Something that signed requests carry is not there.
+    #[error("there is no {0}")]
     Unsigned(String),
     /// Something that the signature needs is there and cannot be read.
     #[error("{0} cannot be read")]
@@ -69,6 +81,20 @@ pub enum Error {
     /// None of the secrets is one that this sender could sign with.
     #[error("the `{0}` is not of the form that this sender uses")]
     BadSecret(String),
+    /// The key is in a document that has to be fetched first.
+    #[error("what stands at {} has to be known first", .0.url)]
+    Missing(Document),
+    /// The document is there and has no such key: the sender may have a new one since.
+    #[error("there is no key `{kid}` at {}", .document.url)]
+    UnknownKey {
+        /// Where.
+        document: Document,
+        /// The key's id.
+        kid: String,
+    },
+    /// The certificate is not one to believe.
+    #[error("{0}")]
+    Certificate(String),
     /// It was signed with another secret, or changed on the way.
     #[error("the signature is not one of this inbox")]
     Mismatch,
@@ -78,6 +104,12 @@ pub enum Error {
         /// How long ago it was signed; negative where that is still to come.
         by: SignedDuration,
     },
+    /// It is not what this inbox is for.
+    #[error("{0}")]
+    Unwanted(String),
+    /// A program filled in what people do not see: it is not to learn that it was found out.
+    #[error("a program filled in the field `{0}`, which people do not see")]
+    Trapped(String),
 }
 
 impl Error {
@@ -87,9 +119,17 @@ impl Error {
             Self::Unsigned(_) => Reason::Unsigned,
             Self::Malformed(_) => Reason::Malformed,
             Self::NoSecret(_) | Self::BadSecret(_) => Reason::NoSecret,
+            Self::Missing(_) | Self::UnknownKey { .. } => Reason::NoKey,
+            Self::Certificate(_) => Reason::BadCertificate,
             Self::Mismatch => Reason::WrongSignature,
             Self::Stale { .. } => Reason::Stale,
+            Self::Unwanted(_) | Self::Trapped(_) => Reason::Unwanted,
         }
+    }
+
+    /// Whether another scheme may be tried: this one cannot be checked, whatever the request says.
+    const fn is_ours(&self) -> bool {
+        matches!(self, Self::NoSecret(_) | Self::BadSecret(_))
     }
 }
 
@@ -108,142 +148,252 @@ fn stale(by: SignedDuration) -> String {
     }
 }
 
-/// Checks `request` by `rule` with `secrets`. `now` is a parameter so that a test can choose it.
+/// Checks `request` by the first of the schemes that it is for. `now` is a parameter so that a
+/// test can choose it.
 ///
 /// # Errors
 ///
 /// Why it is not believed; see [`Error::reason`].
 pub fn verify(
-    rule: &Verify,
+    verify: &Verify,
     request: &Request<'_>,
-    secrets: &Secrets,
+    given: &Given<'_>,
     now: Timestamp,
 ) -> Result<Verified, Error> {
-    match rule {
-        Verify::None => {
-            let detail = ProofDetail { scheme: Some("none".into()), ..ProofDetail::default() };
-            Ok(Verified { proof: Proof::Unsigned, detail })
+    if let [only] = verify.schemes.as_slice() {
+        if let Some(when) = only.when.as_ref().filter(|when| !when.holds(request)) {
+            return Err(Error::Unsigned(format!("`{}` header of this sender", when.header)));
         }
-        Verify::StandardWebhooks => standard_webhooks(request, secrets, now),
-        Verify::Hmac(rule) => hmac(rule, request, secrets, now),
+        return only.verify(request, given, now);
     }
+    let mut ours = None;
+    for scheme in &verify.schemes {
+        // A secret that was given is asked for: an unsigned scheme is for inboxes without any.
+        let unsigned_beside_a_secret = !scheme.rule.signed()
+            && verify.secrets().iter().any(|name| !given.values(name).is_empty());
+        if unsigned_beside_a_secret || !scheme.is_for(request) {
+            continue;
+        }
+        match scheme.verify(request, given, now) {
+            Err(error) if error.is_ours() => ours = ours.or(Some(error)),
+            verdict => return verdict,
+        }
+    }
+    let wanted = || verify.schemes.iter().filter_map(|scheme| scheme.rule.carrier());
+    Err(ours.unwrap_or_else(|| Error::Unsigned(wanted().collect::<Vec<_>>().join(" and no "))))
 }
 
-fn standard_webhooks(
-    request: &Request<'_>,
-    secrets: &Secrets,
-    now: Timestamp,
-) -> Result<Verified, Error> {
-    let name = |prefix: &str, part: &str| format!("{prefix}-{part}");
-    let prefix = STANDARD_PREFIXES
-        .into_iter()
-        .find(|prefix| request.has(&name(prefix, "signature")))
-        .unwrap_or(STANDARD_PREFIXES[0]);
-    let signature = request.header(&name(prefix, "signature"))?;
-    let id = request.header(&name(prefix, "id"))?;
-    let time_header = name(prefix, "timestamp");
-    let time = request.header(&time_header)?;
-
-    let signed_at = read_time(time, TimeUnit::S).ok_or_else(|| malformed_header(&time_header))?;
-    let list = List { separator: " ".into(), between: ",".into(), take: "v1".into() };
-    let signatures = decoded(&list.values(signature), "", Encoding::Base64);
-    if signatures.is_empty() {
-        return Err(malformed_header(&name(prefix, "signature")));
+impl Scheme {
+    /// Whether it is the scheme by which `request` is to be checked.
+    fn is_for(&self, request: &Request<'_>) -> bool {
+        if let Some(when) = &self.when {
+            return when.holds(request);
+        }
+        let there = |place: &Place| !matches!(request.at(place), Ok(None));
+        match &self.rule {
+            Rule::None | Rule::Refetch(_) | Rule::FormGuard(_) => true,
+            Rule::StandardWebhooks => standard::is_there(request),
+            Rule::TokenEqual(rule) => token::is_there(rule, request),
+            Rule::Hmac(rule) => there(&rule.signed.carrier.at),
+            Rule::HashConcat(rule) => there(&rule.signed.carrier.at),
+            Rule::Ed25519(rule) | Rule::RsaPkcs1Sha256(rule) | Rule::EcdsaP256Sha256(rule) => {
+                there(&rule.signed.carrier.at)
+            }
+        }
     }
-    let key = connector::Key {
-        secret: SIGNING_SECRET.into(),
-        encoding: KeyEncoding::Base64,
-        prefix: "whsec_".into(),
-    };
-    let pieces: [&[u8]; 5] = [id.as_bytes(), b".", time.as_bytes(), b".", request.body];
-    let fitted = fitting(Hash::Sha256, &key, secrets, &pieces, &signatures)?;
-    check_time(signed_at, TimeUnit::S, STANDARD_TOLERANCE, now)?;
-    Ok(Verified {
-        proof: Proof::Verified,
-        detail: ProofDetail {
-            scheme: Some("standard_webhooks".into()),
-            header: Some(name(prefix, "signature")),
-            signed: Some(format!("{prefix}-id.{prefix}-timestamp.body")),
-            secret: Some(fitted),
-        },
-    })
-}
 
-fn hmac(
-    rule: &connector::Hmac,
-    request: &Request<'_>,
-    secrets: &Secrets,
-    now: Timestamp,
-) -> Result<Verified, Error> {
-    let carried = request.header(&rule.header)?;
-    let values = match &rule.list {
-        Some(list) => list.values(carried),
-        None => vec![carried.trim()],
-    };
-    let signatures = decoded(&values, &rule.prefix, rule.encoding);
-    if signatures.is_empty() {
-        return Err(malformed_header(&rule.header));
-    }
-    let signed_at = match &rule.time {
-        Some(time) => time_outside(time, rule, carried, request)?,
-        None => None,
-    };
-    let pieces = rule
-        .message
-        .iter()
-        .map(|piece| bytes_of(piece, rule, carried, request))
-        .collect::<Result<Vec<_>, Error>>()?;
-
-    let fitted = fitting(rule.hash, &rule.key, secrets, &pieces, &signatures)?;
-    if let Some(time) = &rule.time {
-        let signed_at = match (signed_at, &time.at) {
-            (Some(signed_at), _) => signed_at,
-            (None, _) => time_inside(time, request, now)?,
+    fn verify(
+        &self,
+        request: &Request<'_>,
+        given: &Given<'_>,
+        now: Timestamp,
+    ) -> Result<Verified, Error> {
+        let mut verified = match &self.rule {
+            Rule::None => unsigned("none"),
+            Rule::StandardWebhooks => standard::verify(request, given, now)?,
+            Rule::Hmac(rule) => {
+                let check = |messages: &[message::Message<'_>], signatures: &[Vec<u8>]| {
+                    digest::keyed(rule.hash, &rule.key, given, messages, signatures)
+                };
+                let scheme = format!("hmac {}", rule.hash.name());
+                rule.signed.verify(&scheme, request, given, now, check)?
+            }
+            Rule::HashConcat(rule) => {
+                let check = |messages: &[message::Message<'_>], signatures: &[Vec<u8>]| {
+                    digest::plain(rule.hash, &rule.secret, given, messages, signatures)
+                };
+                let scheme = format!("hash_concat {}", rule.hash.name());
+                rule.signed.verify(&scheme, request, given, now, check)?
+            }
+            Rule::Ed25519(rule) => rule.verify(key::Kind::Ed25519, request, given, now)?,
+            Rule::RsaPkcs1Sha256(rule) => rule.verify(key::Kind::Rsa, request, given, now)?,
+            Rule::EcdsaP256Sha256(rule) => rule.verify(key::Kind::P256, request, given, now)?,
+            Rule::TokenEqual(rule) => token::verify(rule, request, given)?,
+            Rule::Refetch(rule) => guard::expected(rule, request, given, now)?,
+            Rule::FormGuard(rule) => guard::form(rule, request, given, now)?,
         };
-        check_time(signed_at, time.unit, time.tolerance.get(), now)?;
+        if self.name != self.rule.name() {
+            verified.detail.scheme = Some(self.name.clone());
+        }
+        Ok(verified)
     }
-    let hash = match rule.hash {
-        Hash::Sha1 => "hmac sha1",
-        Hash::Sha256 => "hmac sha256",
-    };
-    Ok(Verified {
-        proof: Proof::Verified,
-        detail: ProofDetail {
-            scheme: Some(hash.into()),
-            header: Some(rule.header.clone()),
-            signed: Some(rule.message.iter().map(Piece::describe).collect()),
-            secret: Some(fitted),
-        },
-    })
 }
 
-impl<'a> Request<'a> {
-    fn has(&self, name: &str) -> bool {
-        self.headers.iter().any(|(other, _)| *other == name)
+impl Rule {
+    /// What carries its signature, in words; none where nothing does.
+    fn carrier(&self) -> Option<String> {
+        match self {
+            Self::None | Self::Refetch(_) | Self::FormGuard(_) => None,
+            Self::StandardWebhooks => Some("`webhook-signature` header".into()),
+            Self::Hmac(rule) => Some(rule.signed.carrier.at.what()),
+            Self::HashConcat(rule) => Some(rule.signed.carrier.at.what()),
+            Self::Ed25519(rule) | Self::RsaPkcs1Sha256(rule) | Self::EcdsaP256Sha256(rule) => {
+                Some(rule.signed.carrier.at.what())
+            }
+            Self::TokenEqual(rule) => Some(token::places(rule)),
+        }
     }
+}
 
-    /// The one header of this name. Twice is as bad as unreadable: which one would be meant?
-    fn header(&self, name: &str) -> Result<&'a str, Error> {
-        let mut values = self.headers.iter().filter(|(other, _)| *other == name);
-        let value = match (values.next(), values.next()) {
-            (None, _) => return Err(Error::Unsigned(name.into())),
-            (Some(_), Some(_)) => return Err(malformed_header(name)),
-            (Some((_, value)), None) => value,
+impl When {
+    fn holds(&self, request: &Request<'_>) -> bool {
+        match request.header(&self.header) {
+            Ok(value) => self.is.is_empty() || self.is.iter().any(|is| is.as_str() == value),
+            Err(_) => false,
+        }
+    }
+}
+
+/// What is believed without a signature.
+fn unsigned(scheme: &str) -> Verified {
+    let detail = ProofDetail { scheme: Some(scheme.into()), ..ProofDetail::default() };
+    Verified { proof: Proof::Unsigned, covers_body: false, detail }
+}
+
+impl Given<'_> {
+    /// The values of a secret, the newest first; of a setting where there is no such secret.
+    fn values(&self, name: &str) -> Vec<&str> {
+        let secrets = self.secrets.all(name).iter().map(Secret::expose);
+        let mut values: Vec<_> = secrets.filter(|text| !text.trim().is_empty()).collect();
+        if values.is_empty() {
+            let setting = self.settings.get(name).map(String::as_str);
+            values.extend(setting.filter(|text| !text.trim().is_empty()));
+        }
+        values
+    }
+}
+
+impl Asymmetric {
+    fn verify(
+        &self,
+        kind: key::Kind,
+        request: &Request<'_>,
+        given: &Given<'_>,
+        now: Timestamp,
+    ) -> Result<Verified, Error> {
+        let check = |messages: &[message::Message<'_>], signatures: &[Vec<u8>]| {
+            let keys = key::keys(&self.key, kind, request, given, now)?;
+            for (number, key) in (1..).zip(&keys) {
+                let fits = messages.iter().map(message::Message::joined).any(|message| {
+                    signatures.iter().any(|signature| key.verify(&message, signature))
+                });
+                if fits {
+                    return Ok(number);
+                }
+            }
+            Err(Error::Mismatch)
         };
-        std::str::from_utf8(value).map_err(|_| malformed_header(name))
-    }
-
-    /// The path of the address that the sender was told.
-    fn path(&self) -> &'a str {
-        let after_scheme = self.url.find("://").map_or(0, |at| at + 3);
-        let rest = &self.url[after_scheme..];
-        let path = rest.find('/').map_or("/", |at| &rest[at..]);
-        path.split(['?', '#']).next().unwrap_or("/")
+        self.signed.verify(kind.name(), request, given, now, check)
     }
 }
 
-fn malformed_header(name: &str) -> Error {
-    Error::Malformed(format!("the `{name}` header"))
+impl Signed {
+    /// All that signatures have in common: what is needed is there, `check` finds one that fits and
+    /// says which secret made it, and the time is near enough.
+    fn verify(
+        &self,
+        scheme: &str,
+        request: &Request<'_>,
+        given: &Given<'_>,
+        now: Timestamp,
+        check: impl FnOnce(&[message::Message<'_>], &[Vec<u8>]) -> Result<u32, Error>,
+    ) -> Result<Verified, Error> {
+        let carried = request.needed(&self.carrier.at)?;
+        let signatures = self.carrier.signatures(&carried);
+        if signatures.is_empty() {
+            return Err(malformed(&self.carrier.at));
+        }
+        let signed_at = match &self.time {
+            Some(time) => self.time_outside(time, &carried, request)?,
+            None => None,
+        };
+        let messages = message::messages(self, &carried, request, given)?;
+        let fitted = check(&messages, &signatures)?;
+        if let Some(place) = &self.body_sha256 {
+            digest::check_body(place, request)?;
+        }
+        if let Some(time) = &self.time {
+            let signed_at = match signed_at {
+                Some(signed_at) => signed_at,
+                None => time_inside(time, request)?,
+            };
+            check_time(signed_at, time.unit, time.tolerance.get(), now)?;
+        }
+        Ok(Verified {
+            proof: Proof::Verified,
+            covers_body: self.body_sha256.is_some()
+                || self.message.iter().any(|piece| {
+                    matches!(piece, Piece::Body | Piece::BodyCrc32 | Piece::SortedForm)
+                }),
+            detail: ProofDetail {
+                scheme: Some(scheme.into()),
+                header: self.carrier.at.header().map(str::to_owned),
+                signed: Some(self.message.iter().map(Piece::describe).collect()),
+                secret: Some(fitted),
+            },
+        })
+    }
+
+    /// The time, where it stands outside of the body.
+    fn time_outside(
+        &self,
+        time: &SignedAt,
+        carried: &str,
+        request: &Request<'_>,
+    ) -> Result<Option<Timestamp>, Error> {
+        match &time.at {
+            TimeAt::Place(Place::Body(_)) => Ok(None),
+            TimeAt::Place(place) => {
+                let text = request.needed(place)?;
+                read_time(&text, time.unit).map(Some).ok_or_else(|| malformed(place))
+            }
+            TimeAt::Item(name) => {
+                let text = self.carrier.item(carried, name)?;
+                read_time(text, time.unit).map(Some).ok_or_else(|| malformed(&self.carrier.at))
+            }
+        }
+    }
+}
+
+impl Carrier {
+    /// The signatures in `text`, as bytes; those that cannot be read are left out.
+    fn signatures(&self, text: &str) -> Vec<Vec<u8>> {
+        let values = match &self.list {
+            Some(list) => list.values(text),
+            None => vec![text.trim()],
+        };
+        decoded(&values, &self.prefix, self.encoding)
+    }
+
+    /// The value of an item of its list.
+    fn item<'t>(&self, text: &'t str, name: &str) -> Result<&'t str, Error> {
+        let list = self.list.as_ref();
+        list.and_then(|list| list.item(text, name)).ok_or_else(|| malformed(&self.at))
+    }
+}
+
+fn malformed(place: &Place) -> Error {
+    Error::Malformed(format!("the {}", place.what()))
 }
 
 impl List {
@@ -264,53 +414,13 @@ impl List {
     }
 }
 
-fn bytes_of<'a>(
-    piece: &'a Piece,
-    rule: &connector::Hmac,
-    carried: &'a str,
-    request: &Request<'a>,
-) -> Result<&'a [u8], Error> {
-    Ok(match piece {
-        Piece::Body => request.body,
-        Piece::Method => request.method.as_bytes(),
-        Piece::Path => request.path().as_bytes(),
-        Piece::Url => request.url.as_bytes(),
-        Piece::Text(text) => text.as_bytes(),
-        Piece::Header(name) => request.header(name)?.as_bytes(),
-        Piece::Item(name) => item(rule, carried, name)?.as_bytes(),
-    })
-}
-
-fn item<'a>(rule: &connector::Hmac, carried: &'a str, name: &str) -> Result<&'a str, Error> {
-    let list = rule.list.as_ref();
-    list.and_then(|list| list.item(carried, name)).ok_or_else(|| malformed_header(&rule.header))
-}
-
-/// The time, where it stands outside of the body.
-fn time_outside(
-    time: &SignedAt,
-    rule: &connector::Hmac,
-    carried: &str,
-    request: &Request<'_>,
-) -> Result<Option<Timestamp>, Error> {
-    let (text, header) = match &time.at {
-        TimeAt::Header(name) => (request.header(name)?, name),
-        TimeAt::Item(name) => (item(rule, carried, name)?, &rule.header),
-        TimeAt::Body(_) => return Ok(None),
-    };
-    read_time(text, time.unit).map(Some).ok_or_else(|| malformed_header(header))
-}
-
 /// The time, where it stands in the body: called only once the body is known to be the sender's.
-fn time_inside(time: &SignedAt, request: &Request<'_>, now: Timestamp) -> Result<Timestamp, Error> {
-    let TimeAt::Body(path) = &time.at else {
-        return Err(Error::Malformed("the time".into()));
-    };
-    Json::parse(request.body)
-        .ok()
-        .and_then(|body| path.text_of(&body, now))
-        .and_then(|text| read_time(&text, time.unit))
-        .ok_or_else(|| Error::Malformed(format!("the time at `{}`", path.text())))
+fn time_inside(time: &SignedAt, request: &Request<'_>) -> Result<Timestamp, Error> {
+    let place = time.at.place().filter(|place| matches!(place, Place::Body(_)));
+    let place = place.ok_or_else(|| Error::Malformed("the time".into()))?;
+    let text = request.at(place)?;
+    let unreadable = || Error::Malformed(format!("the time at `{}`", place.name()));
+    text.and_then(|text| read_time(&text, time.unit)).ok_or_else(unreadable)
 }
 
 fn read_time(text: &str, unit: TimeUnit) -> Option<Timestamp> {
@@ -360,63 +470,6 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
-
-/// Which of the secrets, counted from 1, made one of `signatures` over `pieces`.
-fn fitting(
-    hash: Hash,
-    key: &connector::Key,
-    secrets: &Secrets,
-    pieces: &[&[u8]],
-    signatures: &[Vec<u8>],
-) -> Result<u32, Error> {
-    let secrets = secrets.all(&key.secret);
-    if secrets.iter().all(|secret| secret.expose().trim().is_empty()) {
-        return Err(Error::NoSecret(key.secret.clone()));
-    }
-    let mut usable = false;
-    for (number, secret) in (1..).zip(secrets) {
-        let Some(bytes) = key_of(key, secret) else { continue };
-        usable = true;
-        let tag = tag(hash, &bytes, pieces);
-        let fits = |signature: &Vec<u8>| bool::from(tag.as_slice().ct_eq(signature));
-        if signatures.iter().any(fits) {
-            return Ok(number);
-        }
-    }
-    Err(if usable { Error::Mismatch } else { Error::BadSecret(key.secret.clone()) })
-}
-
-/// The key in a secret. An empty one is none: anybody could sign with it.
-fn key_of(key: &connector::Key, secret: &Secret) -> Option<Zeroizing<Vec<u8>>> {
-    let text = secret.expose();
-    let bytes = match key.encoding {
-        // As it was given, with its prefix: there are senders for whom `whsec_` is part of it.
-        KeyEncoding::Text => text.strip_prefix(&key.prefix).unwrap_or(text).as_bytes().to_vec(),
-        KeyEncoding::Base64 => BASE64.decode(bare(key, text)).ok()?,
-        KeyEncoding::Hex => hex::decode(bare(key, text)).ok()?,
-    };
-    (!bytes.is_empty()).then(|| Zeroizing::new(bytes))
-}
-
-/// Without the prefix, and without the white space that copying brings along.
-fn bare<'a>(key: &connector::Key, text: &'a str) -> &'a str {
-    let text = text.trim();
-    text.strip_prefix(&key.prefix).unwrap_or(text)
-}
-
-fn tag(hash: Hash, key: &[u8], pieces: &[&[u8]]) -> Vec<u8> {
-    match hash {
-        Hash::Sha1 => tag_of::<Hmac<Sha1>>(key, pieces),
-        Hash::Sha256 => tag_of::<Hmac<Sha256>>(key, pieces),
-    }
-}
-
-fn tag_of<M: Mac + KeyInit>(key: &[u8], pieces: &[&[u8]]) -> Vec<u8> {
-    // HMAC takes keys of any length, so that this cannot fail.
-    let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else { return Vec::new() };
-    pieces.iter().for_each(|piece| mac.update(piece));
-    mac.finalize().into_bytes().to_vec()
-}
 
 #[cfg(test)]
 mod tests;

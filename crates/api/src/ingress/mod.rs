@@ -208,11 +208,13 @@ fn refused(reason: Reason) -> Answered {
         Reason::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, None),
         Reason::TooSlow => (StatusCode::REQUEST_TIMEOUT, None),
         Reason::Malformed => (StatusCode::BAD_REQUEST, None),
-        Reason::Unsigned | Reason::Stale | Reason::WrongSignature => {
-            (StatusCode::UNAUTHORIZED, None)
-        }
+        Reason::Unsigned
+        | Reason::Stale
+        | Reason::WrongSignature
+        | Reason::BadCertificate
+        | Reason::Unwanted => (StatusCode::UNAUTHORIZED, None),
         // The user can put these right, and a sender that tries again is served then.
-        Reason::NoSecret | Reason::VaultLocked | Reason::NoConnector => {
+        Reason::NoSecret | Reason::NoKey | Reason::VaultLocked | Reason::NoConnector => {
             (StatusCode::SERVICE_UNAVAILABLE, Some((header::RETRY_AFTER, "60")))
         }
         Reason::Overload => (StatusCode::SERVICE_UNAVAILABLE, Some((header::RETRY_AFTER, "5"))),

@@ -57,6 +57,9 @@ pub(crate) enum RefusalReason {
     Stale,
     WrongSignature,
     NoSecret,
+    NoKey,
+    BadCertificate,
+    Unwanted,
     VaultLocked,
     Overload,
     NoConnector,
@@ -74,6 +77,9 @@ impl From<Reason> for RefusalReason {
             Reason::Stale => Self::Stale,
             Reason::WrongSignature => Self::WrongSignature,
             Reason::NoSecret => Self::NoSecret,
+            Reason::NoKey => Self::NoKey,
+            Reason::BadCertificate => Self::BadCertificate,
+            Reason::Unwanted => Self::Unwanted,
             Reason::VaultLocked => Self::VaultLocked,
             Reason::Overload => Self::Overload,
             Reason::NoConnector => Self::NoConnector,
@@ -108,6 +114,17 @@ pub fn refusal_hint(reason: Reason) -> &'static str {
             "Compare the inbox's signing secret with the one that the sender uses."
         }
         Reason::NoSecret => "Enter the signing secret that the sender shows.",
+        Reason::NoKey => {
+            "The sender's key could not be fetched. Look at the network; the sender usually tries \
+             again."
+        }
+        Reason::BadCertificate => {
+            "Its certificate is not one of this sender. If many look like this, somebody pretends \
+             to be the sender."
+        }
+        Reason::Unwanted => {
+            "Compare the inbox's settings with what was sent: where it may come from, and for whom."
+        }
         Reason::VaultLocked => "Unlock the keychain. The sender usually tries again.",
         Reason::NoConnector => "Look at the connector's file; /api/connectors says what is wrong.",
         Reason::Overload => "More came than could be written. The sender was told to try again.",

@@ -8,9 +8,9 @@
 use std::collections::HashSet;
 
 use super::{
-    Action, Ask, Basic, Call, Connector, Dedupe, Deletions, Does, Each, Field, Hmac, HookSecret,
-    IdempotencyBy, OauthCode, Paging, Pick, Piece, ReconcileBy, Revoke, SIGNING_SECRET, Send,
-    Status, TimeAt, Verify, WayKind, Webhooks,
+    Action, Ask, Basic, Call, Connector, Dedupe, Deletions, Does, Each, Field, HookSecret,
+    IdempotencyBy, OauthCode, PUBLIC_KEY, Paging, Pick, ReconcileBy, Reply, Revoke, Rule,
+    SIGNING_SECRET, Send, Status, WayKind, Webhooks,
 };
 use crate::template::Template;
 
@@ -397,17 +397,12 @@ fn quoted(words: &[&str]) -> String {
 fn header_names(connector: &Connector) -> Checked {
     let mut names: Vec<&str> = Vec::new();
     if let Some(hooks) = &connector.webhooks {
-        if let Verify::Hmac(hmac) = &hooks.verify {
-            names.extend(hmac_headers(hmac));
-        }
-        if let Some(Dedupe::Header(headers)) = &hooks.dedupe {
-            names.extend(headers.iter().map(String::as_str));
-        }
+        names.extend(hooks.verify.headers());
+        names.extend(hooks.dedupe.iter().flat_map(Dedupe::headers));
         for pick in [&hooks.event_type, &hooks.id, &hooks.time, &hooks.account] {
-            if let Some(Pick::Header(headers)) = pick {
-                names.extend(headers.iter().map(String::as_str));
-            }
+            names.extend(pick.iter().flat_map(Pick::headers));
         }
+        names.extend(hooks.answer.headers.keys().map(String::as_str));
     }
     for way in &connector.auth {
         names.extend(way.kind.token_facts().and_then(|facts| facts.send.header()).map(|it| it.0));
@@ -452,18 +447,6 @@ fn header_names(connector: &Connector) -> Checked {
     }
 }
 
-fn hmac_headers(hmac: &Hmac) -> impl Iterator<Item = &str> {
-    let message = hmac.message.iter().filter_map(|piece| match piece {
-        Piece::Header(name) => Some(name.as_str()),
-        _ => None,
-    });
-    let time = hmac.time.as_ref().and_then(|time| match &time.at {
-        TimeAt::Header(name) => Some(name.as_str()),
-        TimeAt::Item(_) | TimeAt::Body(_) => None,
-    });
-    std::iter::once(hmac.header.as_str()).chain(message).chain(time)
-}
-
 fn is_header_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(allowed)
@@ -472,16 +455,31 @@ fn is_header_name(name: &str) -> bool {
 // -- webhooks
 
 fn webhooks(connector: &Connector, hooks: &Webhooks) -> Checked {
-    if let Some(name) = hooks.verify.secret()
-        && name != SIGNING_SECRET
+    for scheme in &hooks.verify.schemes {
+        proof_names(&scheme.rule)?;
+    }
+    if let Some(name) =
+        hooks.used_settings().into_iter().find(|name| !hooks.settings.contains_key(*name))
     {
+        let known: Vec<_> = hooks.settings.keys().map(String::as_str).collect();
         return mistake(
             name,
-            format!("a signing secret is called `{SIGNING_SECRET}`, not `{name}`"),
+            format!("unknown setting `{name}` of `webhooks`, expected one of {}", quoted(&known)),
         );
     }
     about(connector, hooks)?;
     let answer = &hooks.answer;
+    for text in hooks.answer.headers.values() {
+        answer_names(hooks, text)?;
+    }
+    for ping in hooks.handshake.iter().filter_map(|handshake| match &handshake.reply {
+        Reply::Ping(ping) => ping.status,
+        _ => None,
+    }) {
+        if !(200..300).contains(&ping) {
+            return mistake("ping:", "the `status` of a `ping` should be between 200 and 299");
+        }
+    }
     if !(200..300).contains(&answer.status) {
         return mistake("status:", "`answer.status` should be between 200 and 299");
     }
@@ -493,9 +491,9 @@ fn webhooks(connector: &Connector, hooks: &Webhooks) -> Checked {
     }
     let Some(register) = &connector.register else { return Ok(()) };
     if matches!(register.secret, HookSecret::Answer(_) | HookSecret::Ours)
-        && hooks.verify == Verify::None
+        && hooks.verify.secrets().is_empty()
     {
-        return mistake("register:", "`register` gives a secret that `verify: none` does not use");
+        return mistake("register:", "`register` gives a secret that `verify` does not use");
     }
     match &register.each {
         Each::Topic if hooks.topics.is_empty() => {
@@ -581,6 +579,34 @@ fn action_inputs(id: &str, action: &Action) -> Checked {
             mistake(id, "`directive` and `variable` are for `graphql`")
         }
         _ => Ok(()),
+    }
+}
+
+/// The headers of an answer speak of the settings of the inbox, and of nothing else.
+fn answer_names(hooks: &Webhooks, text: &Template) -> Checked {
+    let known = |name: &str| {
+        name.strip_prefix("settings.").is_some_and(|name| hooks.settings.contains_key(name))
+    };
+    match text.names().into_iter().find(|name| !known(name)) {
+        Some(name) => mistake(
+            text.text(),
+            format!("unknown name `{name}`, expected `settings.` and a setting of `webhooks`"),
+        ),
+        None => Ok(()),
+    }
+}
+
+/// Programs outside count on these two names.
+fn proof_names(rule: &Rule) -> Checked {
+    let (what, name) = match rule {
+        Rule::Ed25519(_) | Rule::RsaPkcs1Sha256(_) | Rule::EcdsaP256Sha256(_) => {
+            ("key that signatures are checked with", PUBLIC_KEY)
+        }
+        _ => ("signing secret", SIGNING_SECRET),
+    };
+    match rule.secrets().into_iter().find(|secret| *secret != name) {
+        Some(other) => mistake(other, format!("a {what} is called `{name}`, not `{other}`")),
+        None => Ok(()),
     }
 }
 

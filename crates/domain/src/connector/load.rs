@@ -225,16 +225,18 @@ mod tests {
             ),
             (
                 "webhooks:\n  verify: standard\n",
-                "6:11: unknown variant `standard`, expected one of none, standard_webhooks, hmac",
+                "6:11: unknown word `standard`, expected one of `none`, `standard_webhooks`, \
+                 `refetch`, `form_guard`, or an object with `hmac`, `hash_concat`, `ed25519`, \
+                 `rsa_pkcs1_sha256`, `ecdsa_p256_sha256`, `token_equal`",
             ),
             (
                 "webhooks:\n  verify: { hmac: { sha256: boddy, key: signing_secret, header: x, encoding: hex } }\n",
-                "6:29: unknown word `boddy`, expected one of `body`, `method`, `path`, `url`; a \
-                 text that looks like a word is written `{ text: boddy }`",
+                "6:29: unknown word `boddy`, expected one of `body`, `body_crc32`, `method`, \
+                 `path`, `url`, `sorted_form`, `secret`; a text that looks like a word is written `{ text: boddy }`",
             ),
             (
                 "webhooks:\n  verify: { hmac: { key: signing_secret, header: x, encoding: hex } }\n",
-                "6:19: expected one of `sha1`, `sha256`",
+                "6:19: expected one of `sha1`, `sha256`, `sha512`",
             ),
             (
                 "webhooks:\n  verify: { hmac: { sha1: body, sha256: body, key: signing_secret, header: x, encoding: hex } }\n",
@@ -254,7 +256,7 @@ mod tests {
             ),
             (
                 "webhooks:\n  verify: none\n  dedupe: { heder: x }\n",
-                "7:13: unknown field `heder`, expected one of header, digest",
+                "7:13: unknown field `heder`, expected one of header, query, field, digest, first_of",
             ),
             (
                 "auth:\n  - title: x\n",

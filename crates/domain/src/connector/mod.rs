@@ -20,6 +20,7 @@ mod paging;
 mod pattern;
 mod reconcile;
 mod register;
+mod signed;
 mod span;
 mod stream;
 mod verify;
@@ -58,17 +59,22 @@ pub use self::register::{
     Each, Entries, Health, HookSecret, LaterSecret, Manual, OursAs, OursEncoding, Register,
     RegisterBy, Resource, Single,
 };
+pub use self::signed::{
+    Carrier, Encoding, HostPattern, Key, KeyEncoding, List, Piece, Place, PortForm, PublicKey,
+    SignedAt, TimeAt, TimeUnit, UrlForm,
+};
 pub use self::span::{Span, SpanError};
 pub use self::stream::{
     AnswerFormat, Begin, Beyond, Cap, Csv, CursorFormat, Deletions, Granularity, Job, Journal,
     Parent, Since, SinceBy, Source, Stream, Until, Zip,
 };
 pub use self::verify::{
-    Encoding, Hash, Hmac, Key, KeyEncoding, List, Piece, SIGNING_SECRET, SignedAt, TimeAt,
-    TimeUnit, Verify,
+    Asymmetric, Expectation, FillTime, FormGuard, Hash, HashConcat, Hmac, PUBLIC_KEY, Refetch,
+    Rule, SIGNING_SECRET, Scheme, Signed, TokenAt, TokenEqual, Verify, When,
 };
 pub use self::webhook::{
-    AboutRule, AnswerRule, ByType, Dedupe, Envelope, GivesUp, Handshake, Pick, Reply, Webhooks,
+    AboutRule, AnswerRule, ByType, Dedupe, Envelope, EventMethod, GivesUp, Handshake, Pick, Ping,
+    Reply, Webhooks,
 };
 use crate::expression::Expression;
 use crate::template::Template;

@@ -98,13 +98,13 @@ impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
     }
 }
 
-/// Reads a type that may be written as a text, as a list of texts where `list` is given, or as an
+/// Reads a type that may be written as a text, as a list where `list` is given, or as an
 /// object; each by its own function.
 macro_rules! text_list_or_object {
     (
         $name:ty: $expecting:literal,
         text: $text:expr,
-        $(list: $list:expr,)?
+        $(list: $item:ty => $list:expr,)?
         object: $written:ty => $object:expr,
     ) => {
         impl<'de> serde::Deserialize<'de> for $name {
@@ -128,9 +128,9 @@ macro_rules! text_list_or_object {
                         items: A,
                     ) -> Result<$name, A::Error> {
                         let deserializer = serde::de::value::SeqAccessDeserializer::new(items);
-                        let texts = Vec::<String>::deserialize(deserializer)?;
+                        let items = Vec::<$item>::deserialize(deserializer)?;
                         let read = $list;
-                        read(texts).map_err(serde::de::Error::custom)
+                        read(items).map_err(serde::de::Error::custom)
                     })?
 
                     fn visit_map<A: serde::de::MapAccess<'de>>(
@@ -159,11 +159,8 @@ macro_rules! text_list_or_object {
                 #[allow(unused_mut, reason = "not every type has a list form")]
                 let mut forms = vec![serde_json::json!({ "type": "string" }), object.to_value()];
                 $(
-                    let _ = stringify!($list);
-                    forms.push(serde_json::json!({
-                        "type": "array",
-                        "items": { "type": "string" },
-                    }));
+                    let items = generator.subschema_for::<$item>();
+                    forms.push(serde_json::json!({ "type": "array", "items": items }));
                 )?
                 schemars::json_schema!({ "description": $expecting, "anyOf": forms })
             }

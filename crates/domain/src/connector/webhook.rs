@@ -1,5 +1,7 @@
 //! Webhooks: how a sender proves itself, what a request says, and what it is answered.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -8,8 +10,9 @@ use super::field::{Field, Fields, FormField};
 use super::one_of::OneOrMany;
 use super::one_of::one_of;
 use super::span::Span;
-use super::verify::Verify;
+use super::verify::{PUBLIC_KEY, Verify};
 use crate::expression::Expression;
+use crate::template::Template;
 
 /// How webhooks of a sender are received.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -17,15 +20,19 @@ use crate::expression::Expression;
 pub struct Webhooks {
     /// How a request is proved.
     pub verify: Verify,
+    /// With which methods events come: POST where nothing else is said.
+    #[serde(default = "post")]
+    pub methods: Vec<EventMethod>,
     /// What the user has to copy for an inbox; a signing secret where this is not given.
     #[serde(default)]
     pub secrets: Fields,
     /// What else has to be known for an inbox.
     #[serde(default)]
     pub settings: Fields,
-    /// What is answered before anything is verified or stored.
-    #[serde(default)]
-    pub handshake: Option<Handshake>,
+    /// What is answered and not stored: the questions of a sender whether this address is right.
+    #[serde(default, deserialize_with = "handshakes")]
+    #[schemars(with = "OneOrMany<Handshake>")]
+    pub handshake: Vec<Handshake>,
     /// What the event is, where the body is not it.
     #[serde(default)]
     pub envelope: Envelope,
@@ -62,13 +69,32 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
+    /// The settings that its rules speak of, for checks.
+    pub(super) fn used_settings(&self) -> Vec<&str> {
+        let mut names = self.verify.settings();
+        for handshake in &self.handshake {
+            match &handshake.reply {
+                Reply::OptionsOrigin { origins, .. } | Reply::Cors { origins } => {
+                    names.push(origins)
+                }
+                Reply::Echo(_) | Reply::EchoJson(_) | Reply::Ping(_) | Reply::Head => {}
+            }
+        }
+        names.extend(self.answer.redirect.as_deref());
+        names
+    }
+
     /// The secrets that an inbox needs, as a form shows them.
     pub fn secret_fields(&self) -> Vec<FormField> {
         let mut fields: Vec<_> = form(&self.secrets, true);
-        if let Some(name) = self.verify.secret()
-            && !self.secrets.contains_key(name)
-        {
-            let field = Field::titled("Signing secret", "The sender shows it with the webhook.");
+        for name in self.verify.secrets() {
+            if self.secrets.contains_key(name) || self.settings.contains_key(name) {
+                continue;
+            }
+            let field = match name {
+                PUBLIC_KEY => Field::titled("Public key", "The sender shows it with the webhook."),
+                _ => Field::titled("Signing secret", "The sender shows it with the webhook."),
+            };
             fields.push(FormField { name: name.into(), field, secret: true });
         }
         fields
@@ -79,10 +105,54 @@ impl Webhooks {
         form(&self.settings, false)
     }
 
+    /// `settings` with the values that stand for those that nobody filled in.
+    pub fn filled(&self, mut settings: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        for (name, field) in &self.settings {
+            let given = settings.get(name).is_some_and(|value| !value.is_empty());
+            if let (false, Some(default)) = (given, &field.default) {
+                settings.insert(name.clone(), default.clone());
+            }
+        }
+        settings
+    }
+
     /// Whether requests are proved at all.
     pub fn signed(&self) -> bool {
-        self.verify != Verify::None
+        self.verify.signed()
     }
+}
+
+/// A method with which events come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EventMethod {
+    /// POST.
+    Post,
+    /// GET, where the query is the event.
+    Get,
+    /// PUT.
+    Put,
+    /// PATCH.
+    Patch,
+    /// DELETE.
+    Delete,
+}
+
+impl EventMethod {
+    /// As it stands in a request.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Post => "POST",
+            Self::Get => "GET",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+fn post() -> Vec<EventMethod> {
+    vec![EventMethod::Post]
 }
 
 pub(super) fn form(fields: &Fields, secret: bool) -> Vec<FormField> {
@@ -92,36 +162,86 @@ pub(super) fn form(fields: &Fields, secret: bool) -> Vec<FormField> {
         .collect()
 }
 
-/// A value of a request: `{ header: x-topic }`, or an expression over the body.
+fn handshakes<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Handshake>, D::Error> {
+    OneOrMany::deserialize(deserializer).map(Vec::from)
+}
+
+/// A value of a request: `{ header: x-topic }`, an expression over the event, or several of them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Pick {
     /// The first of these headers that is there.
     Header(Vec<String>),
+    /// This parameter of the query.
+    Query(String),
+    /// This field of a form, whatever the envelope is.
+    Field(String),
     /// An expression over the event.
     Body(Expression),
+    /// All of these that are there, with a dot between them.
+    Joined(Vec<Pick>),
+}
+
+impl Pick {
+    /// The names of the headers that it speaks of.
+    pub(super) fn headers(&self) -> Vec<&str> {
+        match self {
+            Self::Header(names) => names.iter().map(String::as_str).collect(),
+            Self::Joined(picks) => picks.iter().flat_map(Self::headers).collect(),
+            Self::Query(_) | Self::Field(_) | Self::Body(_) => Vec::new(),
+        }
+    }
 }
 
 /// What makes a repeat recognisable.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Dedupe {
-    /// The first of these headers that is there.
-    Header(Vec<String>),
-    /// Expressions over the event, together.
-    Body(Vec<Expression>),
-    /// The body itself, for so long: a sender without ids may say the same twice and mean it.
+    /// These values together; all of them are needed.
+    Parts(Vec<Pick>),
+    /// The event itself, for so long: a sender without ids may say the same twice and mean it.
     Digest {
         /// For how long a repeat is taken for one.
         within: Span,
     },
+    /// The first of these that gives a key.
+    FirstOf(Vec<Dedupe>),
 }
 
-/// Keys of [`Pick`] and [`Dedupe`] when they are objects.
+impl Dedupe {
+    /// The names of the headers that it speaks of.
+    pub(super) fn headers(&self) -> Vec<&str> {
+        match self {
+            Self::Parts(picks) => picks.iter().flat_map(Pick::headers).collect(),
+            Self::Digest { .. } => Vec::new(),
+            Self::FirstOf(rules) => rules.iter().flat_map(Self::headers).collect(),
+        }
+    }
+}
+
+/// Keys of a [`Pick`] when it is an object.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "PickHeader")]
+#[schemars(rename = "PickObject")]
 pub(super) struct WrittenPick {
     /// A header, or several of which the first that is there counts.
-    header: OneOrMany<String>,
+    header: Option<OneOrMany<String>>,
+    /// A parameter of the query.
+    query: Option<String>,
+    /// A field of a form.
+    field: Option<String>,
+}
+
+impl TryFrom<WrittenPick> for Pick {
+    type Error = String;
+
+    fn try_from(written: WrittenPick) -> Result<Self, String> {
+        one_of([
+            ("header", written.header.map(|names| Self::Header(lower(names)))),
+            ("query", written.query.map(Self::Query)),
+            ("field", written.field.map(Self::Field)),
+        ])
+    }
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -130,8 +250,14 @@ pub(super) struct WrittenPick {
 pub(super) struct WrittenDedupe {
     /// A header, or several of which the first that is there counts.
     header: Option<OneOrMany<String>>,
-    /// The body itself, for so long.
+    /// A parameter of the query.
+    query: Option<String>,
+    /// A field of a form.
+    field: Option<String>,
+    /// The event itself, for so long.
     digest: Option<WrittenDigest>,
+    /// The first of these that gives a key.
+    first_of: Option<Vec<Dedupe>>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -146,9 +272,13 @@ impl TryFrom<WrittenDedupe> for Dedupe {
     type Error = String;
 
     fn try_from(written: WrittenDedupe) -> Result<Self, String> {
+        let one = |pick| Self::Parts(vec![pick]);
         one_of([
-            ("header", written.header.map(|names| Self::Header(lower(names)))),
+            ("header", written.header.map(|names| one(Pick::Header(lower(names))))),
+            ("query", written.query.map(|name| one(Pick::Query(name)))),
+            ("field", written.field.map(|name| one(Pick::Field(name)))),
             ("digest", written.digest.map(|digest| Self::Digest { within: digest.within })),
+            ("first_of", written.first_of.map(Self::FirstOf)),
         ])
     }
 }
@@ -159,17 +289,16 @@ fn lower(names: OneOrMany<String>) -> Vec<String> {
 }
 
 super::one_of::text_list_or_object! {
-    Pick: "an expression or `{ header: … }`",
+    Pick: "an expression, `{ header: … }`, `{ query: … }`, `{ field: … }`, or a list of them",
     text: |text| Expression::compile(text).map(Pick::Body),
-    object: WrittenPick => |written: WrittenPick| Ok::<_, String>(Pick::Header(lower(written.header))),
+    list: Pick => |picks| Ok::<_, String>(Pick::Joined(picks)),
+    object: WrittenPick => Pick::try_from,
 }
 
 super::one_of::text_list_or_object! {
-    Dedupe: "an expression, a list of expressions, `{ header: … }` or `{ digest: { within: … } }`",
-    text: |text| Expression::compile(text).map(|one| Dedupe::Body(vec![one])),
-    list: |texts: Vec<String>| {
-        texts.iter().map(|text| Expression::compile(text)).collect::<Result<_, _>>().map(Dedupe::Body)
-    },
+    Dedupe: "an expression, a list, `{ header: … }`, `{ digest: { within: … } }` or `{ first_of: … }`",
+    text: |text| Expression::compile(text).map(|one| Dedupe::Parts(vec![Pick::Body(one)])),
+    list: Pick => |picks| Ok::<_, String>(Dedupe::Parts(picks)),
     object: WrittenDedupe => Dedupe::try_from,
 }
 
@@ -238,23 +367,86 @@ fn one_or_many<'de, D: serde::Deserializer<'de>>(
     OneOrMany::deserialize(deserializer).map(Vec::from)
 }
 
-/// What the event is, where the body is not it.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+/// What the event is, where the body is not it; and where there are several events in a body.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub enum Envelope {
-    /// The body is JSON, and the event; where it is a form, its fields are.
+    /// The body is the event: JSON, the fields of a form, or XML.
     #[default]
     Body,
-    /// The body is a form, and one field of it is JSON, and the event.
+    /// The body is a form, and one field of it is JSON, and the event. A body that is no form is
+    /// the event itself.
     FormField(String),
+    /// What this yields over the body are the events: each of an array, or the one thing.
+    Items(Expression),
+    /// A SOAP message.
+    Soap {
+        /// The events in its body.
+        items: Expression,
+        /// What they have in common: it stands in each as `shared`.
+        shared: Option<Expression>,
+    },
+    /// CloudEvents over HTTP: one in headers and body, one as JSON, or several.
+    CloudEvents,
 }
 
-/// What is answered before anything is verified or stored.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "EnvelopeObject")]
+pub(super) struct WrittenEnvelope {
+    /// The body is a form, and this field of it is JSON, and the event.
+    form_field: Option<String>,
+    /// What this yields over the body are the events: each of an array, or the one thing.
+    items: Option<Expression>,
+    /// A SOAP message.
+    soap: Option<WrittenSoap>,
+}
+
+/// A SOAP message.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Soap")]
+struct WrittenSoap {
+    /// The events in its body: `.notifications.Notification`.
+    items: Expression,
+    /// What they have in common: it stands in each as `shared`.
+    shared: Option<Expression>,
+}
+
+impl TryFrom<WrittenEnvelope> for Envelope {
+    type Error = String;
+
+    fn try_from(written: WrittenEnvelope) -> Result<Self, String> {
+        one_of([
+            ("form_field", written.form_field.map(Self::FormField)),
+            ("items", written.items.map(Self::Items)),
+            (
+                "soap",
+                written.soap.map(|soap| Self::Soap { items: soap.items, shared: soap.shared }),
+            ),
+        ])
+    }
+}
+
+super::one_of::text_list_or_object! {
+    Envelope: "`body`, `array`, `cloudevents`, or `{ form_field: … }`, `{ items: … }`, `{ soap: … }`",
+    text: |text: &str| match text {
+        "body" => Ok(Envelope::Body),
+        "array" => Expression::compile(".").map(Envelope::Items).map_err(|error| error.to_string()),
+        "cloudevents" => Ok(Envelope::CloudEvents),
+        other => Err(format!("unknown word `{other}`, expected one of `body`, `array`, `cloudevents`")),
+    },
+    object: WrittenEnvelope => Envelope::try_from,
+}
+
+/// A question of a sender whether an address is right, and what it is answered.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "WrittenHandshake")]
 pub struct Handshake {
-    /// For which POST requests, over the body; all where it is not given.
+    /// For which requests, over the body (the query where there is none); all where it is not
+    /// given.
     pub when: Option<Expression>,
+    /// Whether it is answered although nobody signed it. HEAD, GET and OPTIONS never are signed.
+    pub unsigned: bool,
     /// What is answered.
     pub reply: Reply,
 }
@@ -262,12 +454,44 @@ pub struct Handshake {
 /// What a handshake is answered with.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
-    /// This value of the body, as plain text.
-    Echo(Expression),
-    /// This value of the body, as JSON.
+    /// This value, as plain text.
+    Echo(Pick),
+    /// This value, as JSON.
     EchoJson(Expression),
-    /// Nothing, with the good status; also for HEAD.
-    Ok,
+    /// What stands here.
+    Ping(Ping),
+    /// Nothing, to HEAD.
+    Head,
+    /// That the asking origin may send, to the OPTIONS of CloudEvents.
+    OptionsOrigin {
+        /// The setting that lists the origins, parted by commas or spaces: `*` is any.
+        origins: String,
+        /// How many a minute.
+        rate: Option<u32>,
+    },
+    /// That pages of these origins may send, to the OPTIONS of a browser.
+    Cors {
+        /// The setting that lists the origins, parted by commas or spaces: `*` or nothing is any.
+        origins: String,
+    },
+}
+
+/// A fixed answer.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ping {
+    /// The status; that of `answer` where it is not given.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// JSON.
+    #[serde(default)]
+    pub json: Option<serde_json::Value>,
+    /// Text.
+    #[serde(default)]
+    pub body: Option<String>,
+    /// What kind of text that is.
+    #[serde(default)]
+    pub content_type: Option<String>,
 }
 
 /// The written form of a [`Handshake`].
@@ -275,14 +499,41 @@ pub enum Reply {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Handshake")]
 pub(crate) struct WrittenHandshake {
-    /// For which requests, over the body.
+    /// For which requests, over the body; over the query where there is no body.
     when: Option<Expression>,
-    /// Answer this value of the body, as plain text.
-    echo: Option<Expression>,
+    /// Whether it is answered although nobody signed it.
+    #[serde(default)]
+    unsigned: bool,
+    /// Answer this value, as plain text.
+    echo: Option<Pick>,
     /// Answer this value of the body, as JSON.
     echo_json: Option<Expression>,
-    /// Answer nothing, with the good status: `ok: true`.
-    ok: Option<bool>,
+    /// Answer what stands here: `ping: { status: 204 }`, `ping: { json: { type: 1 } }`, `ping: {}`.
+    ping: Option<Ping>,
+    /// Answer HEAD with nothing: `head_ok: true`.
+    head_ok: Option<bool>,
+    /// Answer the OPTIONS of CloudEvents.
+    options_origin: Option<WrittenOptionsOrigin>,
+    /// Answer the OPTIONS of a browser: `cors: { origins: allowed_origins }`.
+    cors: Option<WrittenCors>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "OptionsOrigin")]
+struct WrittenOptionsOrigin {
+    /// The setting that lists the origins.
+    origins: String,
+    /// How many a minute.
+    rate: Option<u32>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Cors")]
+struct WrittenCors {
+    /// The setting that lists the origins.
+    origins: String,
 }
 
 impl TryFrom<WrittenHandshake> for Handshake {
@@ -292,9 +543,23 @@ impl TryFrom<WrittenHandshake> for Handshake {
         let reply = one_of([
             ("echo", written.echo.map(Reply::Echo)),
             ("echo_json", written.echo_json.map(Reply::EchoJson)),
-            ("ok", written.ok.filter(|ok| *ok).map(|_| Reply::Ok)),
+            ("ping", written.ping.map(Reply::Ping)),
+            ("head_ok", written.head_ok.filter(|ok| *ok).map(|_| Reply::Head)),
+            (
+                "options_origin",
+                written
+                    .options_origin
+                    .map(|it| Reply::OptionsOrigin { origins: it.origins, rate: it.rate }),
+            ),
+            ("cors", written.cors.map(|it| Reply::Cors { origins: it.origins })),
         ])?;
-        Ok(Self { when: written.when, reply })
+        if let Reply::Ping(ping) = &reply
+            && ping.json.is_some()
+            && ping.body.is_some()
+        {
+            return Err("`json` and `body` exclude each other".into());
+        }
+        Ok(Self { when: written.when, unsigned: written.unsigned, reply })
     }
 }
 
@@ -324,12 +589,21 @@ pub struct AnswerRule {
     /// What kind of text that body is.
     #[serde(default)]
     pub content_type: Option<String>,
+    /// Headers for what is stored, over `settings`.
+    #[serde(default)]
+    pub headers: IndexMap<String, Template>,
+    /// The setting with the address to which a browser that sent a form is led on.
+    #[serde(default)]
+    pub redirect: Option<String>,
     /// The status for what is not proved.
     #[serde(default = "unauthorized")]
     pub refused: u16,
     /// The status for what there is no room for: one after which the sender tries again.
     #[serde(default = "unavailable")]
     pub overload: u16,
+    /// When a sender for whom there was no room should try again.
+    #[serde(default = "five_seconds")]
+    pub retry_after: Span,
 }
 
 impl Default for AnswerRule {
@@ -339,14 +613,21 @@ impl Default for AnswerRule {
             status: ok(),
             body: String::new(),
             content_type: None,
+            headers: IndexMap::new(),
+            redirect: None,
             refused: unauthorized(),
             overload: unavailable(),
+            retry_after: five_seconds(),
         }
     }
 }
 
 const fn ten_seconds() -> Span {
     Span::seconds(10)
+}
+
+const fn five_seconds() -> Span {
+    Span::seconds(5)
 }
 
 const fn ok() -> u16 {

@@ -4,17 +4,21 @@
 //! text. The sender is answered after the commit. One that hangs up earlier was acknowledged
 //! nothing: its event may be there or not, and its next try is a repeat or the first.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use domain::connector::{AnswerRule, Webhooks};
+use domain::envelope::{self, Item};
 use domain::event::{Accepted, Arrival, NewEvent, Origin};
+use domain::handshake::{self, Proved};
 use domain::intake::{self, Said};
 use domain::refusal::{NewRefusal, Reason};
 use domain::secret::Secrets;
-use domain::signature::{self, Request, Verified};
+use domain::signature::{self, Given, Request, Verified};
+use domain::template::Place;
 use domain::{mask, text};
-use http::Method;
 use jiff::Timestamp;
 
 use super::{Answer, Delivery, OpenInbox, Received};
@@ -25,8 +29,6 @@ use crate::{Engine, store};
 const BODY_START: usize = 4 * 1024;
 /// The largest body that may be a handshake: it is parsed before anything is verified.
 const HANDSHAKE: usize = 16 * 1024;
-/// When a sender that found no room may try again, in seconds.
-const RETRY_AFTER: &str = "5";
 
 impl Engine {
     /// Receives a request for the inbox with this key.
@@ -48,20 +50,20 @@ impl Engine {
         let request = Request {
             method: delivery.method.as_str(),
             url: &url,
+            query: delivery.uri.query(),
             headers: &headers,
             body: &delivery.body,
         };
-        if let Some(rule) = &webhooks.handshake
-            && delivery.body.len() <= HANDSHAKE
-            && let Some(echo) = intake::handshake(rule, &request, now)
-        {
-            return Received::Answered(Answer {
-                status: 200,
-                headers: vec![("content-type".into(), echo.content_type.into())],
-                body: echo.body.into(),
-            });
+        let settings = settings(&open, webhooks);
+        let handshake = |proved| {
+            (delivery.body.len() <= HANDSHAKE && !webhooks.handshake.is_empty())
+                .then(|| handshake::answer(webhooks, &request, &settings, proved, now))
+                .flatten()
+        };
+        if let Some(answer) = handshake(Proved::No) {
+            return Received::Answered(answer.into());
         }
-        if delivery.method != Method::POST {
+        if !webhooks.methods.iter().any(|method| method.name() == delivery.method.as_str()) {
             let message = format!("{} is not how webhooks come", delivery.method);
             return self.refused(&open, webhooks, &delivery, Reason::Method, message, now);
         }
@@ -73,40 +75,90 @@ impl Engine {
                 return Received::Overloaded(overloaded(&webhooks.answer));
             }
         };
-        match signature::verify(&webhooks.verify, &request, secrets, now) {
+        let verdict = self.judge(webhooks, &request, secrets, &settings, now).await;
+        let answer = || answered(webhooks, &request, &settings);
+        match verdict {
+            // Whoever fills in forms by a program is not to learn that this was found out.
+            Err(error @ signature::Error::Trapped(_)) => {
+                let (reason, message) = (error.reason(), error.to_string());
+                self.refused(&open, webhooks, &delivery, reason, message, now);
+                Received::Answered(answer())
+            }
             Err(error) => {
                 let (reason, message) = (error.reason(), error.to_string());
                 self.refused(&open, webhooks, &delivery, reason, message, now)
             }
             Ok(verified) => {
-                let said = intake::read(webhooks, &request, now);
-                let arrival = arrival(&open, &delivery, &headers, secrets, verified, said, now);
-                self.keep(&open, webhooks, &delivery, arrival).await
+                if let Some(answer) = handshake(Proved::Yes) {
+                    return Received::Answered(answer.into());
+                }
+                let items = match envelope::open(&webhooks.envelope, &request, now) {
+                    Ok(items) => items,
+                    Err(error) => {
+                        let message = error.to_string();
+                        let refused = self.refused(
+                            &open,
+                            webhooks,
+                            &delivery,
+                            Reason::Malformed,
+                            message,
+                            now,
+                        );
+                        return unreadable(refused, &error);
+                    }
+                };
+                let arrivals = items
+                    .iter()
+                    .map(|item| {
+                        let said = intake::read(webhooks, &request, item, now);
+                        arrival(&open, &delivery, &headers, secrets, &verified, item, said, now)
+                    })
+                    .collect();
+                self.keep(&open, webhooks, &delivery, arrivals, answer(), now).await
             }
         }
     }
 
-    /// Stores an arrival, and answers once it is on the disk.
+    /// Whether a request is believed.
+    async fn judge(
+        &self,
+        webhooks: &Webhooks,
+        request: &Request<'_>,
+        secrets: &Secrets,
+        settings: &BTreeMap<String, String>,
+        now: Timestamp,
+    ) -> Result<Verified, signature::Error> {
+        let documents = BTreeMap::new();
+        let given = Given { secrets, settings, documents: &documents, trust_anchor: None };
+        signature::verify(&webhooks.verify, request, &given, now)
+    }
+
+    /// Stores the arrivals of a request, all or none, and answers once they are on the disk.
     async fn keep(
         &self,
         open: &OpenInbox,
         webhooks: &Webhooks,
         delivery: &Delivery,
-        arrival: Arrival,
+        arrivals: Vec<Arrival>,
+        answer: Answer,
+        now: Timestamp,
     ) -> Received {
-        let now = arrival.event.received_at;
-        match self.inner.store.accept_within(vec![arrival], patience(webhooks)).await {
+        if arrivals.is_empty() {
+            return Received::Answered(answer);
+        }
+        match self.inner.store.accept_within(arrivals, patience(webhooks)).await {
             Ok(accepted) => {
-                match accepted.first() {
-                    Some(Accepted::New(id)) => self.inner.changes.event(open.inbox.id, *id),
-                    // Its row says how often it arrived.
-                    Some(Accepted::Repeat(_)) => self
-                        .inner
-                        .changes
-                        .note(Notice { inbox: Some(open.inbox.id), ..Notice::of(Noun::Events) }),
-                    None => {}
+                for accepted in accepted {
+                    match accepted {
+                        Accepted::New(id) => self.inner.changes.event(open.inbox.id, id),
+                        // Its row says how often it arrived.
+                        Accepted::Repeat(_) => self.inner.changes.note(Notice {
+                            inbox: Some(open.inbox.id),
+                            ..Notice::of(Noun::Events)
+                        }),
+                    }
                 }
-                Received::Answered(answered(&webhooks.answer))
+                Received::Answered(answer)
             }
             Err(error) => {
                 if error != store::Error::Busy {
@@ -133,6 +185,9 @@ impl Engine {
             | Reason::Stale
             | Reason::WrongSignature
             | Reason::NoSecret
+            | Reason::NoKey
+            | Reason::BadCertificate
+            | Reason::Unwanted
             | Reason::VaultLocked
             | Reason::NoConnector => "the request could not be read",
         };
@@ -212,12 +267,14 @@ fn headers(delivery: &Delivery) -> Vec<(&str, &[u8])> {
     delivery.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
 }
 
+#[allow(clippy::too_many_arguments, reason = "all of them are what an arrival is made of")]
 fn arrival(
     open: &OpenInbox,
     delivery: &Delivery,
     headers: &[(&str, &[u8])],
     secrets: &Secrets,
-    verified: Verified,
+    verified: &Verified,
+    item: &Item<'_>,
     said: Said,
     now: Timestamp,
 ) -> Arrival {
@@ -233,29 +290,100 @@ fn arrival(
         received_at: now,
         origin: Origin::Push,
         proof: verified.proof,
-        proof_detail: verified.detail,
+        proof_detail: verified.detail.clone(),
         method: delivery.method.as_str().into(),
         query: delivery.uri.query().map(|query| mask::query(query, secrets)),
         headers: mask::headers(headers.iter().copied(), secrets),
-        body: delivery.body.clone(),
+        body: bytes_of(&item.body, &delivery.body),
         sandbox: open.inbox.inbox.sandbox,
     };
     Arrival { key, event }
 }
 
-fn answered(rule: &AnswerRule) -> Answer {
-    let kind = rule.content_type.clone().map(|kind| ("content-type".to_owned(), kind));
-    Answer {
-        status: rule.status,
-        headers: kind.into_iter().collect(),
-        body: Bytes::from(rule.body.clone()),
+/// A part of a body as it came is never copied.
+fn bytes_of(part: &Cow<'_, [u8]>, body: &Bytes) -> Bytes {
+    match part {
+        Cow::Borrowed(part) => body.slice_ref(part),
+        Cow::Owned(part) => Bytes::from(part.clone()),
     }
+}
+
+/// The settings of an inbox, with the connector's own values where none are given, and with what
+/// its sender said when it was told of the address.
+fn settings(open: &OpenInbox, webhooks: &Webhooks) -> BTreeMap<String, String> {
+    const WEBHOOK_ID: &str = "webhook_id";
+    let mut settings = webhooks.filled(open.inbox.inbox.settings.clone());
+    if let Some(id) = open.inbox.inbox.registration.external_id() {
+        let known = settings.entry(WEBHOOK_ID.into()).or_default();
+        if known.is_empty() {
+            *known = id.into();
+        }
+    }
+    settings
+}
+
+impl From<handshake::Answer> for Answer {
+    fn from(answer: handshake::Answer) -> Self {
+        let handshake::Answer { status, headers, body } = answer;
+        Self { status, headers, body: body.into() }
+    }
+}
+
+/// What a sender is told whose request breaks the rules of its own format.
+fn unreadable(refused: Received, error: &envelope::Error) -> Received {
+    let status = match error {
+        envelope::Error::Malformed(_) => 400,
+        envelope::Error::Format(_) => 415,
+    };
+    match refused {
+        Received::Refused(reason, Some(answer)) => {
+            Received::Refused(reason, Some(Answer { status, ..answer }))
+        }
+        refused => refused,
+    }
+}
+
+/// What a sender is answered whose request was taken.
+fn answered(
+    webhooks: &Webhooks,
+    request: &Request<'_>,
+    settings: &BTreeMap<String, String>,
+) -> Answer {
+    let rule = &webhooks.answer;
+    let mut headers = handshake::for_pages(webhooks, request, settings);
+    headers.extend(rule.content_type.clone().map(|kind| ("content-type".to_owned(), kind)));
+    let values = serde_json::json!({ "settings": settings });
+    for (name, text) in &rule.headers {
+        match text.render(Place::Header, &values) {
+            Ok(value) => headers.push((name.clone(), value)),
+            Err(error) => tracing::warn!(%error, "a header of an answer is left out"),
+        }
+    }
+    let led_on = rule
+        .redirect
+        .as_ref()
+        .and_then(|setting| settings.get(setting))
+        .filter(|address| !address.is_empty() && is_page_visit(request));
+    if let Some(address) = led_on {
+        headers.push(("location".into(), address.clone()));
+        return Answer { status: 303, headers, body: Bytes::new() };
+    }
+    Answer { status: rule.status, headers, body: Bytes::from(rule.body.clone()) }
+}
+
+/// Whether a browser shows the answer as its next page.
+fn is_page_visit(request: &Request<'_>) -> bool {
+    request
+        .headers
+        .iter()
+        .filter(|(name, _)| *name == "accept")
+        .any(|(_, value)| String::from_utf8_lossy(value).contains("text/html"))
 }
 
 fn overloaded(rule: &AnswerRule) -> Answer {
     Answer {
         status: rule.overload,
-        headers: vec![("retry-after".into(), RETRY_AFTER.into())],
+        headers: vec![("retry-after".into(), rule.retry_after.get().as_secs().max(1).to_string())],
         body: Bytes::new(),
     }
 }

@@ -65,10 +65,9 @@ fn add(db: &Connection, entry: &LedgerEntry) -> Result<()> {
             "select id from ledger where connection = :connection
              order by id desc limit 1 offset :most",
         )?
-        .query_row(
-            named_params! { ":connection": entry.connection.get(), ":most": MOST },
-            |row| row.get(0),
-        )
+        .query_row(named_params! { ":connection": entry.connection.get(), ":most": MOST }, |row| {
+            row.get(0)
+        })
         .optional()?;
     if let Some(id) = last_kept {
         db.prepare_cached("delete from ledger where connection = :connection and id <= :id")?

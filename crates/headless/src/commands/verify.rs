@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::connector::{Connector, Webhooks};
+use domain::connector::{Connector, Verify, Webhooks};
 use domain::event::Proof;
 use domain::refusal::Reason;
 use domain::secret::{Secret, Secrets};
-use domain::signature::{self, Request};
+use domain::signature::{self, Given, Request};
 use engine::connector::Connectors;
 use engine::host::CONNECTORS;
 use serde::Deserialize;
@@ -27,14 +27,29 @@ use crate::args::VerifyArgs;
 use crate::failure::Failure;
 use crate::output::{say, say_json};
 
-/// What `--with` holds. Certificates and trust anchors may stand there, too: they are for rules
-/// that no connector of this version has.
+/// What `--with` holds.
 #[derive(Deserialize)]
 struct With {
     #[serde(default)]
     secrets: BTreeMap<String, OneOrSeveral>,
     #[serde(default)]
     settings: BTreeMap<String, Value>,
+    /// What stands at addresses: certificates in PEM, sets of keys in JSON.
+    #[serde(default)]
+    certificates: BTreeMap<String, Value>,
+    /// What certificates must lead to, in place of the roots that browsers trust.
+    #[serde(default)]
+    trust_anchor_pem: Option<String>,
+}
+
+/// Texts as they are; anything else as JSON: an id may be written as a number, a set of keys as an
+/// object.
+fn texts(values: BTreeMap<String, Value>) -> BTreeMap<String, String> {
+    let text = |value| match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    values.into_iter().map(|(name, value)| (name, text(value))).collect()
 }
 
 /// A secret's value, or several: the newest first.
@@ -91,12 +106,20 @@ pub(crate) fn run(args: &VerifyArgs, data_dir: &Path, format: Format) -> Result<
     let webhooks = connector.webhooks.as_ref().ok_or_else(|| {
         Failure::new("no_webhooks", format!("{} receives no webhooks", connector.name))
     })?;
-    check_scheme(webhooks, args.scheme.as_deref())?;
+    let verify = schemes(webhooks, args.scheme.as_deref())?;
     let mut with: With = read(&args.with, "with_file")?;
     let exported: Exported = read(&args.request, "request_file")?;
-    let settings = std::mem::take(&mut with.settings);
+    let settings = webhooks.filled(texts(std::mem::take(&mut with.settings)));
+    let documents = texts(std::mem::take(&mut with.certificates));
+    let anchor = with.trust_anchor_pem.take();
     let at = args.at.unwrap_or_else(jiff::Timestamp::now);
-    let verdict = verdict(webhooks, &exported, &settings, &with.secrets(), at)?;
+    let given = Given {
+        secrets: &with.secrets(),
+        settings: &settings,
+        documents: &documents,
+        trust_anchor: anchor.as_deref(),
+    };
+    let verdict = verdict(&verify, &exported, &given, at)?;
 
     Ok(match verdict {
         Ok(proof) => {
@@ -111,10 +134,9 @@ pub(crate) fn run(args: &VerifyArgs, data_dir: &Path, format: Format) -> Result<
 }
 
 fn verdict(
-    webhooks: &Webhooks,
+    verify: &Verify,
     exported: &Exported,
-    settings: &BTreeMap<String, Value>,
-    secrets: &Secrets,
+    given: &Given<'_>,
     at: jiff::Timestamp,
 ) -> Result<Result<Proof, signature::Error>, Failure> {
     let headers: Vec<_> = exported
@@ -125,14 +147,16 @@ fn verdict(
     let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     let body = exported.body()?;
     let method = exported.method.to_ascii_uppercase();
+    let came = exported.url.split('#').next().and_then(|url| url.split_once('?'));
     let request = Request {
         method: &method,
         // The address that the sender was told goes before the one on which the request came.
-        url: settings.get("public_url").and_then(Value::as_str).unwrap_or(&exported.url),
+        url: given.settings.get("public_url").unwrap_or(&exported.url),
+        query: came.map(|(_, query)| query),
         headers: &headers,
         body: &body,
     };
-    Ok(signature::verify(&webhooks.verify, &request, secrets, at).map(|verified| verified.proof))
+    Ok(signature::verify(verify, &request, given, at).map(|verified| verified.proof))
 }
 
 /// A connector by its id, or in a folder.
@@ -155,15 +179,16 @@ fn find(named: &str, data_dir: &Path) -> Result<Arc<Connector>, Failure> {
     }
 }
 
-fn check_scheme(webhooks: &Webhooks, scheme: Option<&str>) -> Result<(), Failure> {
-    let name = webhooks.verify.name();
-    match scheme {
-        Some(asked) if asked != name => Err(Failure::new(
+/// All schemes, or the one that is asked for.
+fn schemes(webhooks: &Webhooks, asked: Option<&str>) -> Result<Verify, Failure> {
+    let Some(name) = asked else { return Ok(webhooks.verify.clone()) };
+    webhooks.verify.only(name).ok_or_else(|| {
+        let names: Vec<_> = webhooks.verify.names().map(|name| format!("`{name}`")).collect();
+        Failure::new(
             "unknown_scheme",
-            format!("this connector has no rule `{asked}`; it has `{name}`"),
-        )),
-        _ => Ok(()),
-    }
+            format!("this connector has no scheme `{name}`; it has {}", names.join(", ")),
+        )
+    })
 }
 
 fn read<T: DeserializeOwned>(path: &Path, code: &str) -> Result<T, Failure> {

@@ -1376,7 +1376,7 @@ export interface components {
          * @description Why a request was not accepted.
          * @enum {string}
          */
-        RefusalReason: "unknown_path" | "method" | "too_large" | "too_slow" | "unsigned" | "malformed" | "stale" | "wrong_signature" | "no_secret" | "vault_locked" | "overload" | "no_connector";
+        RefusalReason: "unknown_path" | "method" | "too_large" | "too_slow" | "unsigned" | "malformed" | "stale" | "wrong_signature" | "no_secret" | "no_key" | "bad_certificate" | "unwanted" | "vault_locked" | "overload" | "no_connector";
         /** @description Whether the sender has been told of the address. */
         Registration: {
             state: components["schemas"]["RegistrationState"];

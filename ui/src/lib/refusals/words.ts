@@ -12,6 +12,9 @@ const REASONS: Record<Refusal["reason"], string> = {
   stale: "too old",
   wrong_signature: "wrong signature",
   no_secret: "no secret",
+  no_key: "no key",
+  bad_certificate: "bad certificate",
+  unwanted: "unwanted",
   no_connector: "no connector",
   vault_locked: "vault locked",
   overload: "overload",
@@ -23,5 +26,5 @@ export function reason(refusal: Pick<Refusal, "reason">): string {
 
 /** Whether the sender did nothing wrong: we could not take it. */
 export function ours(refusal: Pick<Refusal, "reason">): boolean {
-  return ["no_secret", "no_connector", "vault_locked", "overload"].includes(refusal.reason);
+  return ["no_secret", "no_key", "no_connector", "vault_locked", "overload"].includes(refusal.reason);
 }
