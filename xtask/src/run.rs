@@ -18,7 +18,9 @@ pub(crate) fn run(args: &[OsString]) -> Result<()> {
 fn window(args: &[OsString]) -> Result<()> {
     machine::ready_for_window()?;
     ui::build(&Node::find()?)?;
-    workspace::cargo().args(["build", "--package", "desktop"]).shown()?;
+    // The command line is built too: what the documents call `patchbay` has to be there.
+    workspace::cargo().args(["build", "--package", "desktop", "--package", "headless"]).shown()?;
+    say_where(&workspace::program("patchbay")?);
     let mut host = Command::new(workspace::program("patchbay-desktop")?);
     host.args(with_sandbox(args));
     become_host(host)
@@ -29,10 +31,17 @@ fn headless(args: &[OsString]) -> Result<()> {
     ui::build(&Node::find()?)?;
     workspace::cargo().args(["build", "--bin", "patchbay"]).shown()?;
     let program = workspace::program("patchbay")?;
+    say_where(&program);
     provide_vault(&program, args)?;
     let mut host = Command::new(program);
     host.arg("serve").args(with_sandbox(args));
     become_host(host)
+}
+
+/// Says where the command line is: no search path knows it.
+fn say_where(program: &Path) {
+    let short = program.strip_prefix(workspace::root()).unwrap_or(program).display();
+    println!("The command line is {short}; try `{short} events tail` in another shell.");
 }
 
 /// Makes a key file where this machine has no keychain; the command says what it made. Nothing is

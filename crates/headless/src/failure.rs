@@ -6,7 +6,7 @@ use api::error::ApiError;
 use engine::data_dir;
 use serde_json::json;
 
-use crate::output;
+use crate::{output, program};
 
 /// Exit code where who owns the data directory is the trouble.
 const OWNERSHIP: u8 = 3;
@@ -58,15 +58,16 @@ impl Failure {
 
     /// Tells it, and says how the process ends.
     pub(crate) fn report(&self, json: bool) -> ExitCode {
+        let hint = self.hint.as_deref().map(program::as_called);
         if json {
             let mut error = json!({ "code": self.code, "message": self.message });
-            if let Some(hint) = &self.hint {
+            if let Some(hint) = &hint {
                 error["hint"] = json!(hint);
             }
             output::complain(&json!({ "error": error }).to_string());
         } else {
             output::complain(&format!("patchbay: {}", self.message));
-            if let Some(hint) = &self.hint {
+            if let Some(hint) = &hint {
                 output::complain(hint);
             }
         }

@@ -13,6 +13,7 @@ mod commands;
 mod failure;
 mod output;
 mod places;
+mod program;
 mod serve;
 
 use std::process::ExitCode;

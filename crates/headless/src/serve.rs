@@ -25,7 +25,7 @@ use crate::args::ServeArgs;
 use crate::commands::Format;
 use crate::failure::Failure;
 use crate::output::{complain, say, say_json};
-use crate::places;
+use crate::{places, program};
 
 /// How long threads that are still at work are waited for at the very end.
 const REST: Duration = Duration::from_millis(200);
@@ -64,7 +64,7 @@ async fn vault(args: &ServeArgs, data_dir: &DataDir) -> Result<Vault, Failure> {
     })?;
     if vault.kind() == Kind::Missing {
         complain("There is no keychain here, so nothing that needs a secret can be done yet.");
-        complain("Run `patchbay vault init` once, then start Patchbay again.");
+        complain(&program::as_called("Run `patchbay vault init` once, then start Patchbay again."));
     }
     Ok(vault)
 }

@@ -100,8 +100,8 @@ pub fn refusal_hint(reason: Reason) -> &'static str {
         Reason::TooLarge => "An inbox takes up to 25 MB. Let the sender send less.",
         Reason::TooSlow => "The sender, or the way to here, was too slow. It usually tries again.",
         Reason::Unsigned => {
-            "Switch signing on at the sender, or make an inbox of the connector “any”, which \
-             accepts unsigned requests."
+            "Switch signing on at the sender, or make an inbox of “Anything”, which accepts \
+             unsigned requests."
         }
         Reason::Malformed => {
             "Look at the headers: something between the sender and here may have changed them."
