@@ -94,6 +94,31 @@ impl<'a> Heard<'a> {
                 || self.code(errors).is_some_and(|code| answered.codes.contains(&code)))
     }
 
+    /// Whether it is a fault: by its status, or by what it holds where its status is 200.
+    pub fn is_fault(&self, errors: &Errors) -> bool {
+        let in_200 = || errors.in_200.as_ref();
+        !(200..400).contains(&self.status)
+            || in_200().is_some_and(|it| it.when.holds(self.json(), Timestamp::UNIX_EPOCH))
+    }
+
+    /// The sentence for people that it holds, or else its code.
+    pub fn message(&self, errors: &Errors) -> Option<String> {
+        let in_200 = errors.in_200.as_ref().and_then(|in_200| in_200.message.as_ref());
+        let message = [in_200, errors.message.as_ref()].into_iter().flatten();
+        message.filter_map(|at| self.text(at)).next().or_else(|| self.code(errors))
+    }
+
+    /// Whether it means that the token has ended and may be renewed.
+    pub fn asks_to_renew(&self, errors: &Errors) -> bool {
+        !self.is_dead(errors)
+            && (self.status == 401 || errors.renew.iter().any(|it| self.is(it, errors)))
+    }
+
+    /// Whether it means that the sign-in is over for good.
+    pub fn is_dead(&self, errors: &Errors) -> bool {
+        errors.dead.iter().any(|it| self.is(it, errors))
+    }
+
     fn number(&self, header: &str) -> Option<f64> {
         number(self.header(header)?)
     }

@@ -8,21 +8,21 @@
 //!
 //! Names of hosts and people in them are made up, and secrets are ones that nobody uses.
 
+mod api;
+
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
-use url::Url;
 
-use crate::connector::{Connector, Stream, Webhooks};
+pub use self::api::{AnswerSaid, Answered, Page, Pages, RequestMade, Token, TokenExpected};
+use crate::connector::{Connector, Webhooks};
 use crate::envelope;
 use crate::event::{About, Proof};
 use crate::handshake::{self, Proved};
 use crate::intake::{self, Said};
-use crate::paging::{self, Cursor, PageRequest};
 use crate::refusal::Reason;
 use crate::secret::{Secret, Secrets};
 use crate::signature::{self, Given, Request, Verified};
@@ -35,6 +35,12 @@ pub enum Fixture {
     Delivery(Box<Delivery>),
     /// The pages of a stream.
     Pages(Box<Pages>),
+    /// What a token endpoint answered.
+    Token(Box<Token>),
+    /// An answer, and what it says of the budget and of what went wrong.
+    Answer(Box<AnswerSaid>),
+    /// A request of an action or of the registration.
+    Request(Box<RequestMade>),
 }
 
 /// A request that a sender made.
@@ -192,42 +198,6 @@ pub struct ExpectedAnswer {
     pub headers: BTreeMap<String, String>,
 }
 
-/// The pages of a stream, from the first run's first to the last.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pages {
-    /// When they were read.
-    pub at: Timestamp,
-    /// Which stream.
-    pub stream: String,
-    /// What the connector's texts may speak of: `{"settings": {…}}`.
-    #[serde(default)]
-    pub values: Value,
-    /// The pages in turn.
-    pub pages: Vec<Page>,
-    /// What the next run asks for first.
-    #[serde(default)]
-    pub then_asks: Option<String>,
-}
-
-/// One page.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Page {
-    /// Path and query, not encoded: `/api/orders?limit=250`.
-    pub asks: String,
-    /// The answer's body.
-    pub answer: Value,
-    /// The answer's `link` header.
-    #[serde(default)]
-    pub link: Option<String>,
-    /// The keys of its records.
-    pub keys: Vec<String>,
-    /// How many records there are in all.
-    #[serde(default)]
-    pub total: Option<u64>,
-}
-
 /// Reads `text` and plays it against `connector`.
 ///
 /// # Errors
@@ -237,6 +207,9 @@ pub fn play(connector: &Connector, text: &str) -> Result<(), String> {
     match serde_json::from_str(text).map_err(|error| error.to_string())? {
         Fixture::Delivery(delivery) => delivery.play(connector),
         Fixture::Pages(pages) => pages.play(connector),
+        Fixture::Token(token) => token.play(connector),
+        Fixture::Answer(answer) => answer.play(connector),
+        Fixture::Request(request) => request.play(connector),
     }
 }
 
@@ -432,62 +405,5 @@ fn same<T: PartialEq + std::fmt::Debug>(
             Err(format!("expected {what} to be {expected:?}, but it is {found:?}"))
         }
         _ => Ok(()),
-    }
-}
-
-impl Pages {
-    fn play(&self, connector: &Connector) -> Result<(), String> {
-        let stream = connector.streams.get(&self.stream).ok_or("there is no such stream")?;
-        let mut cursor = Cursor::default().go_on(stream, self.at);
-        for (number, page) in (1..).zip(&self.pages) {
-            let last = number == self.pages.len();
-            cursor = self
-                .play_page(stream, &cursor, page, last)
-                .map_err(|problem| format!("page {number}: {problem}"))?;
-        }
-        let asks = self.asks(stream, &cursor.go_on(stream, self.at))?;
-        same("then_asks", self.then_asks.as_ref(), Some(&asks))
-    }
-
-    fn play_page(
-        &self,
-        stream: &Stream,
-        cursor: &Cursor,
-        page: &Page,
-        last: bool,
-    ) -> Result<Cursor, String> {
-        let asks = self.asks(stream, cursor)?;
-        same("asks", Some(&page.asks), Some(&asks))?;
-        let headers: Vec<_> = page.link.iter().map(|link| ("link", link.as_str())).collect();
-        // No host is part of a fixture; what is asked is told by path and query.
-        let asked = Url::parse("https://api.example")
-            .and_then(|base| base.join(&asks))
-            .map_err(|error| error.to_string())?;
-        let body = page.answer.to_string();
-        let answer = paging::Answer {
-            body: body.as_bytes(),
-            headers: &headers,
-            sent_at: None,
-            asked: &asked,
-        };
-        let read = paging::read(stream, cursor, answer, &self.values, self.at)
-            .map_err(|error| error.to_string())?;
-        let keys: Vec<_> = read.records.iter().map(|record| record.key.clone()).collect();
-        same("keys", Some(&page.keys), Some(&keys))?;
-        same("total", page.total.as_ref(), read.total.as_ref())?;
-        same("done", Some(&last), Some(&read.done))?;
-        Ok(read.cursor)
-    }
-
-    fn asks(&self, stream: &Stream, cursor: &Cursor) -> Result<String, String> {
-        match paging::request(stream, cursor, &self.values).map_err(|error| error.to_string())? {
-            PageRequest::Url { url, .. } => Ok(url),
-            PageRequest::Ask(asked) if asked.query.is_empty() => Ok(asked.path),
-            PageRequest::Ask(asked) => {
-                let query: Vec<_> =
-                    asked.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
-                Ok(format!("{}?{}", asked.path, query.join("&")))
-            }
-        }
     }
 }

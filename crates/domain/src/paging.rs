@@ -14,7 +14,6 @@
 //! text; it is read into values only for others.
 
 mod mark;
-mod place;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -371,17 +370,17 @@ pub fn request(stream: &Stream, cursor: &Cursor, values: &Value) -> Result<PageR
             None => from,
         };
         match &since.by {
-            SinceBy::Param(name) => place::param(&mut rendered, name, &value),
-            SinceBy::Variable(name) => place::variable(&mut rendered, name, value),
-            SinceBy::Body(path) => place::body(&mut rendered, path, value),
+            SinceBy::Param(name) => rendered.put_param(name, &value),
+            SinceBy::Variable(name) => rendered.put_variable(name, value),
+            SinceBy::Body(path) => rendered.put_body(path, value),
             SinceBy::Text | SinceBy::NewestFirst => {}
         }
     }
     if let (Some((how, until)), false) = (until, goes_alone) {
         match how {
-            Until::Param(name) => place::param(&mut rendered, name, &until),
-            Until::Variable(name) => place::variable(&mut rendered, name, until),
-            Until::Body(path) => place::body(&mut rendered, path, until),
+            Until::Param(name) => rendered.put_param(name, &until),
+            Until::Variable(name) => rendered.put_variable(name, until),
+            Until::Body(path) => rendered.put_body(path, until),
             Until::Text => {}
         }
     }
@@ -413,9 +412,9 @@ fn is_alone(paging: Option<&Paging>, cursor: &Cursor) -> bool {
 
 fn place_position(rendered: &mut Rendered, paging: &Paging, cursor: &Cursor) {
     let mut put = |goes: &Goes, value: Value| match goes {
-        Goes::Param(name) => place::param(rendered, name, &value),
-        Goes::Variable(name) => place::variable(rendered, name, value),
-        Goes::Body(path) => place::body(rendered, path, value),
+        Goes::Param(name) => rendered.put_param(name, &value),
+        Goes::Variable(name) => rendered.put_variable(name, value),
+        Goes::Body(path) => rendered.put_body(path, value),
     };
     match (paging, &cursor.position) {
         (Paging::Cursor(it) | Paging::Scroll(it), Position::Cursor(at)) => {

@@ -5,6 +5,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::connector::{Expires, ResetUnit, Span, TokenFacts};
+use crate::expression::Expression;
 use crate::json::Json;
 use crate::secret::Secret;
 
@@ -30,26 +32,83 @@ pub struct Tokens {
 
 impl Tokens {
     /// Reads an answer that came at `now`; none where it holds no access token.
-    pub fn read(answer: &Json, now: Timestamp) -> Option<Self> {
-        let text = |name| answer.get(name)?.as_text().filter(|text| !text.is_empty());
+    pub fn read(answer: &Json, facts: &TokenFacts<'_>, now: Timestamp) -> Option<Self> {
+        let text = |at: Option<&Expression>, name: &str| {
+            let text = match at {
+                Some(at) => at.text_of(answer, now),
+                None => answer.get(name).and_then(|it| it.as_text()),
+            };
+            text.filter(|text| !text.is_empty())
+        };
+        let told = match facts.expires {
+            Expires::Answer => lives(answer, now),
+            Expires::OnlyBy401 => return Self::endless(text, facts),
+            Expires::At { at, unit } => {
+                at.text_of(answer, now).and_then(|text| counted(&text, *unit, now))
+            }
+        };
+        let lives = told.filter(is_a_life).or_else(|| facts.lives.map(Span::get));
+        Some(Self { lives, ..Self::endless(text, facts)? })
+    }
+
+    fn endless(
+        text: impl Fn(Option<&Expression>, &str) -> Option<String>,
+        facts: &TokenFacts<'_>,
+    ) -> Option<Self> {
         Some(Self {
-            access: Secret::new(text("access_token")?),
-            refresh: text("refresh_token").map(Secret::new),
-            lives: lives(answer, now),
+            access: Secret::new(text(facts.access_token, "access_token")?),
+            refresh: text(facts.refresh_token, "refresh_token").map(Secret::new),
+            lives: None,
         })
     }
 }
 
+/// A token answer as it really is: JSON, or a form. None where it is neither, such as a page.
+pub fn parse_answer(body: &[u8]) -> Option<Json> {
+    if let Ok(json) = Json::parse(body) {
+        return Some(json);
+    }
+    let text = std::str::from_utf8(body).ok()?.trim();
+    let is_form = text.contains('=') && !text.contains(|it: char| it == '<' || it.is_whitespace());
+    let pairs: Vec<_> = url::form_urlencoded::parse(text.as_bytes()).collect();
+    let members = pairs.iter().map(|(name, value)| (name.as_ref(), Json::text(value.as_ref())));
+    is_form.then(|| Json::object(members))
+}
+
+fn is_a_life(lives: &SignedDuration) -> bool {
+    *lives > SignedDuration::ZERO && *lives < LONGEST
+}
+
 fn lives(answer: &Json, now: Timestamp) -> Option<SignedDuration> {
-    let number = |name| answer.get(name)?.as_text()?.trim().parse::<f64>().ok();
-    let seconds = number("expires_in").map(|seconds| seconds as i64);
-    let until = || {
-        let at = number("expires_at").or_else(|| number("expires"))? as i64;
-        let at = if at > MILLIS { at / 1000 } else { at };
-        at.checked_sub(now.as_second())
+    let text = |name| Some(answer.get(name)?.as_text()?.trim().to_owned());
+    let seconds =
+        || text("expires_in")?.parse::<f64>().ok().map(|it| SignedDuration::from_secs(it as i64));
+    let until = |name| {
+        let text = text(name)?;
+        match text.parse::<f64>() {
+            Ok(at) => since(at, now),
+            Err(_) => Some(text.parse::<Timestamp>().ok()?.duration_since(now)),
+        }
     };
-    let lives = SignedDuration::from_secs(seconds.or_else(until)?);
-    (lives > SignedDuration::ZERO && lives < LONGEST).then_some(lives)
+    seconds().or_else(|| until("expires_at")).or_else(|| until("expires"))
+}
+
+/// How long from `now` until a time in seconds or milliseconds since 1970.
+fn since(at: f64, now: Timestamp) -> Option<SignedDuration> {
+    let at = at as i64;
+    let at = if at > MILLIS { at / 1000 } else { at };
+    at.checked_sub(now.as_second()).map(SignedDuration::from_secs)
+}
+
+fn counted(text: &str, unit: ResetUnit, now: Timestamp) -> Option<SignedDuration> {
+    let text = text.trim();
+    match text.parse::<f64>() {
+        Ok(seconds) if unit == ResetUnit::Seconds => {
+            Some(SignedDuration::from_secs(seconds as i64))
+        }
+        Ok(at) => since(at, now),
+        Err(_) => Some(text.parse::<Timestamp>().ok()?.duration_since(now)),
+    }
 }
 
 /// When a token is renewed that ends at `expires_at` and lived for `lives` in all.
@@ -69,7 +128,20 @@ mod tests {
     const NOW: Timestamp = Timestamp::constant(1_700_000_000, 0);
 
     fn read(text: &str) -> Option<Tokens> {
-        Tokens::read(&Json::parse(text.as_bytes()).unwrap(), NOW)
+        read_by(text, &Expires::Answer)
+    }
+
+    fn read_by(text: &str, expires: &Expires) -> Option<Tokens> {
+        let facts = TokenFacts {
+            access_token: None,
+            refresh_token: None,
+            expires,
+            lives: None,
+            keep: &indexmap::IndexMap::new(),
+            error_in_200: None,
+            send: &crate::connector::Send::default(),
+        };
+        Tokens::read(&parse_answer(text.as_bytes()).unwrap(), &facts, NOW)
     }
 
     fn lives(end: &str) -> Option<i64> {
@@ -95,16 +167,40 @@ mod tests {
         assert_eq!(lives(r#""expires_at": 1700003600"#), Some(3600));
         assert_eq!(lives(r#""expires": "1700003600""#), Some(3600));
         assert_eq!(lives(r#""expires_at": 1700003600000"#), Some(3600));
+        assert_eq!(lives(r#""expires_at": "2023-11-14T23:13:20Z""#), Some(3600));
         for nothing in [
             r#""expires_in": null"#,
             r#""expires_in": 0"#,
             r#""expires_in": -5"#,
             r#""expires_in": "soon""#,
             r#""expires_in": 1e300"#,
-            r#""expires_at": "2026-01-01T00:00:00Z""#,
+            r#""expires_at": "2022-01-01T00:00:00Z""#,
         ] {
             assert_eq!(lives(nothing), None, "{nothing}");
         }
+    }
+
+    #[test]
+    fn a_form_is_an_answer_too_and_a_page_is_none() {
+        let form = "access_token=gho_1&expires_in=28800&refresh_token=ghr_1&scope=repo%2Cuser";
+        let tokens = read(form).unwrap();
+
+        assert_eq!(tokens.access, Secret::new("gho_1".into()));
+        assert_eq!(tokens.refresh, Some(Secret::new("ghr_1".into())));
+        assert_eq!(tokens.lives.unwrap().as_secs(), 28_800);
+        for page in ["<html a=b>", "Internal error = 5", ""] {
+            assert_eq!(parse_answer(page.as_bytes()), None, "{page}");
+        }
+    }
+
+    #[test]
+    fn an_end_that_is_told_otherwise_is_read_where_the_connector_says() {
+        let text = r#"{"access_token": "a", "expires_in": 5, "until": 1700003600}"#;
+        let at = Expression::compile(".until").unwrap();
+        let at = Expires::At { at, unit: ResetUnit::EpochSeconds };
+
+        assert_eq!(read_by(text, &at).unwrap().lives.unwrap().as_secs(), 3600);
+        assert_eq!(read_by(text, &Expires::OnlyBy401).unwrap().lives, None);
     }
 
     #[test]

@@ -4,11 +4,15 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use serde_json::{Map, Value};
+
 use super::call::{Ask, asking};
 use super::field::Choices;
 use super::one_of::one_of;
+use super::rendered::Rendered;
 use super::span::Span;
 use crate::expression::Expression;
+use crate::template;
 
 /// One call that is offered to steps. Its texts may speak of `input`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -35,6 +39,75 @@ pub struct Action {
     pub fails: Option<Expression>,
     /// Whether the answer is a record of this stream, as of now.
     pub stream: Option<String>,
+}
+
+impl Action {
+    /// The request of a call, `values` filled in: `settings`, `token`, and what is given as
+    /// `input`. Inputs that are not given have their default, or are left out. With `key` the
+    /// other side recognises the call when it comes again.
+    ///
+    /// # Errors
+    ///
+    /// When a text cannot be filled in; that of a mail, which is no call.
+    pub fn render(&self, values: &Value, key: Option<&str>) -> Result<Rendered, template::Error> {
+        let Does::Call(ask) = &self.does else {
+            let problem = "it makes no call".into();
+            return Err(template::Error::Render { text: "mail".into(), problem });
+        };
+        let mut values = values.clone();
+        if !values["input"].is_object() {
+            values["input"] = Value::Object(Map::new());
+        }
+        let mut absent = Vec::new();
+        for (name, input) in &self.input {
+            if !values["input"][name].is_null() {
+                continue;
+            }
+            match &input.default {
+                Some(default) => values["input"][name] = default.clone(),
+                None => absent.push(format!("input.{name}")),
+            }
+        }
+        let ask = match (self.idempotency.as_ref().map(|it| &it.by), key, ask) {
+            (Some(IdempotencyBy::Directive(name)), Some(key), Ask::Graphql(graphql)) => {
+                let text = with_directive(&graphql.text, name, key);
+                &Ask::Graphql(super::Graphql { text, ..graphql.clone() })
+            }
+            _ => ask,
+        };
+        let mut rendered = ask.render(&values, &absent)?;
+        match (self.idempotency.as_ref().map(|it| &it.by), key) {
+            (Some(IdempotencyBy::Header(name)), Some(key)) => {
+                rendered.headers.push((name.to_ascii_lowercase(), key.to_owned()));
+            }
+            (Some(IdempotencyBy::Body(path)), Some(key)) => {
+                rendered.put_body(path, Value::String(key.to_owned()));
+            }
+            (Some(IdempotencyBy::Variable(name)), Some(key)) => {
+                rendered.put_variable(name, Value::String(key.to_owned()));
+            }
+            _ => {}
+        }
+        Ok(rendered)
+    }
+}
+
+/// A document in which each bare `@name` has the key. A key is ours and needs no escaping, but one
+/// that did would end the text early.
+fn with_directive(text: &str, name: &str, key: &str) -> String {
+    let key: String = key.chars().filter(|it| it.is_ascii_alphanumeric() || *it == '-').collect();
+    let mark = format!("@{name}");
+    let mut parts = text.split(mark.as_str());
+    let mut with = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        with.push_str(&mark);
+        let bare = !part.starts_with(|it: char| it == '(' || it == '_' || it.is_alphanumeric());
+        if bare {
+            with.push_str(&format!("(key: \"{key}\")"));
+        }
+        with.push_str(part);
+    }
+    with
 }
 
 /// What an action does.

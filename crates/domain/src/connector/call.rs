@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::one_of::one_of;
+use super::rendered::{Content, Rendered};
 use crate::template::{self, Place, Template};
 
 /// An HTTP method that calls use.
@@ -86,32 +87,6 @@ pub enum Ask {
     Rest(Call),
     /// By GraphQL, at the connector's `graphql_path`.
     Graphql(Graphql),
-}
-
-/// A request with its values filled in, without its host.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rendered {
-    /// How.
-    pub method: Method,
-    /// A path below `base_url`, encoded; or a whole address.
-    pub path: String,
-    /// The query, not encoded.
-    pub query: Vec<(String, String)>,
-    /// Further headers; none is empty.
-    pub headers: Vec<(String, String)>,
-    /// What it carries.
-    pub content: Option<Content>,
-}
-
-/// What a request carries, its values filled in.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Content {
-    /// JSON.
-    Json(serde_json::Value),
-    /// A form, not encoded.
-    Form(Vec<(String, String)>),
-    /// A text.
-    Text(String),
 }
 
 impl Graphql {

@@ -20,6 +20,7 @@ mod paging;
 mod pattern;
 mod reconcile;
 mod register;
+mod rendered;
 mod signed;
 mod span;
 mod stream;
@@ -38,9 +39,7 @@ pub use self::auth::{
     Redirect, Refresh, Revoke, Send, SmtpLogin, SmtpMechanism, TOKEN, TestOrLive, TokenBody,
     TokenExchange, TokenFacts, UrlSecret, Way, WayKind,
 };
-pub use self::call::{
-    Ask, Body, Call, Content, Graphql, Method, Pairs, Rendered, Tree, render_headers,
-};
+pub use self::call::{Ask, Body, Call, Graphql, Method, Pairs, Tree, render_headers};
 pub use self::field::{Choices, Field, Fields, FormField};
 pub use self::limit::{
     Answered, Bucket, CostInBody, Errors, In200, Limit, LimitHeaders, LimitParts, Refusals, Reset,
@@ -59,6 +58,7 @@ pub use self::register::{
     Each, Entries, Health, HookSecret, LaterSecret, Manual, OursAs, OursEncoding, Register,
     RegisterBy, Resource, Single,
 };
+pub use self::rendered::{Content, Rendered};
 pub use self::signed::{
     Carrier, Encoding, HostPattern, Key, KeyEncoding, List, Piece, Place, PortForm, PublicKey,
     SignedAt, TimeAt, TimeUnit, UrlForm,

@@ -140,7 +140,7 @@ impl Engine {
         let answer = self.inner.outgoing.send(&request, &reach, None).await?;
         let now = self.now();
         let json = read(oauth, &answer, now, |text| without(text, secrets, grant))?;
-        let tokens = Tokens::read(&json, now).ok_or_else(|| outgoing::Error::Answer {
+        let tokens = Tokens::read(&json, &oauth.answer(), now).ok_or_else(|| outgoing::Error::Answer {
             host: answer.host.clone(),
             why: "it brings no access token".into(),
         })?;
