@@ -3,6 +3,7 @@
 //! Plain data and pure functions: nothing here reads a clock, a file, a socket or randomness, so
 //! every rule can be tested by calling it. What a rule needs to know of the world is a parameter.
 
+pub mod answer;
 pub mod budget;
 pub mod connection;
 pub mod connector;

@@ -26,6 +26,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use url::Url;
 
+use crate::answer;
 use crate::connector::{
     Begin, Beyond, Cap, Goes, Paging, Rendered, Since, SinceBy, Source, Stop, Stream, Until, Which,
 };
@@ -132,7 +133,7 @@ pub enum PageRequest {
 /// What came back.
 #[derive(Debug, Clone, Copy)]
 pub struct Answer<'a> {
-    /// The bytes, unpacked, as JSON: see [`crate::answer`] for what is written otherwise.
+    /// The bytes, as they came.
     pub body: &'a [u8],
     /// Its headers, names in lower case.
     pub headers: &'a [(&'a str, &'a str)],
@@ -174,6 +175,9 @@ pub enum Error {
     /// It is not JSON.
     #[error("the answer is {0}")]
     Json(#[from] json::Error),
+    /// It is not of its format.
+    #[error("the answer cannot be read: {0}")]
+    Format(#[from] answer::Error),
     /// There is nothing where the records should be.
     #[error("the answer has no records at `{0}`")]
     NoRecords(String),
@@ -459,7 +463,8 @@ pub fn read(
     values: &Value,
     now: Timestamp,
 ) -> Result<PageRead, Error> {
-    let body = Document::whole(answer.body)?;
+    let json = as_json(stream, answer.body)?;
+    let body = Document::whole(&json)?;
     let items = added(stream, items(stream, &body, now)?, values)?;
     let records = items
         .iter()
@@ -483,6 +488,18 @@ pub fn read(
     let newest_at = read.newest.as_ref().and_then(Mark::time);
     let (cursor, done) = after;
     Ok(PageRead { records, cursor, done, total, newest_at })
+}
+
+/// The answer as JSON. A web page is told before it is read as something else.
+fn as_json<'a>(stream: &Stream, body: &'a [u8]) -> Result<Cow<'a, [u8]>, Error> {
+    let begins = body.trim_ascii_start();
+    let begins = &begins[..begins.len().min(14)];
+    let is_page = begins.eq_ignore_ascii_case(b"<!doctype html")
+        || begins.get(..5).is_some_and(|it| it.eq_ignore_ascii_case(b"<html"));
+    if is_page {
+        return Err(Error::WebPage);
+    }
+    Ok(answer::as_json(&stream.answer, body)?)
 }
 
 /// A page, and what was found on it.

@@ -121,6 +121,7 @@ fn paging_code_and_hint(error: &paging::Error) -> (&'static str, Option<&'static
             Some("A sign-in page or a proxy may stand before the API, or its address is wrong."),
         ),
         Error::Json(_)
+        | Error::Format(_)
         | Error::NoRecords(_)
         | Error::NoKey { .. }
         | Error::Address(_)
