@@ -4,6 +4,7 @@
 import createClient from "openapi-fetch";
 import type { components, paths } from "./schema";
 import { session } from "./session";
+import { tabsOf } from "./shared";
 import type { Transport } from "./transport";
 import { web } from "./web";
 import { inWindow } from "./window";
@@ -41,6 +42,15 @@ export const transport: Transport = window.__TAURI_INTERNALS__
       later: (ms, then) => {
         const timer = setTimeout(then, ms);
         return () => clearTimeout(timer);
+      },
+      tabs: tabsOf("changes"),
+      visits: (left, back) => {
+        window.addEventListener("pagehide", left);
+        window.addEventListener("pageshow", back);
+        return () => {
+          window.removeEventListener("pagehide", left);
+          window.removeEventListener("pageshow", back);
+        };
       },
     });
 

@@ -5,13 +5,16 @@ import { SILENCE, WAITS, web } from "./web";
 /** A host that answers each call for changes with the next of `answers`. */
 function host(...answers: (Response | Error)[]) {
   const calls: Headers[] = [];
+  const signals: (AbortSignal | null | undefined)[] = [];
   const waits: number[] = [];
   let wake: (() => void) | undefined;
   let silent: (() => void) | undefined;
+  let page: { left: () => void; back: () => void } | undefined;
   const transport = web({
     fetch: async (input, init) => {
       const headers = new Headers(input instanceof Request ? input.headers : init?.headers);
       calls.push(headers);
+      signals.push(init?.signal);
       const answer = answers.shift();
       if (answer instanceof Error || !answer) throw answer ?? new TypeError("gone");
       return answer;
@@ -26,11 +29,20 @@ function host(...answers: (Response | Error)[]) {
       wake = then;
       return () => (wake = undefined);
     },
+    tabs: { alone: (_, work) => void work(), hear: () => ({ say: () => {}, close: () => {} }) },
+    visits: (left, back) => {
+      page = { left, back };
+      return () => (page = undefined);
+    },
   });
   return {
     transport,
     calls,
+    signals,
     waits,
+    /** The page is left, or shown again, as by the browser's *Back*. */
+    leave: () => page?.left(),
+    comeBack: () => page?.back(),
     /** Lets so much time pass that a stream that says nothing counts as dead. */
     hush: () => silent?.(),
     /** Lets the next wait end, if one is on. */
@@ -141,4 +153,19 @@ test("who stops watching is told nothing more", async () => {
 
   expect(wake()).toBe(false);
   expect(links).toEqual(["connecting", "lost"]);
+});
+
+test("a page that is left holds no connection, and listens anew when it is shown again", async () => {
+  const quiet = () => new Response(new ReadableStream());
+  const { transport, leave, comeBack, signals } = host(quiet(), quiet());
+  const { links, until, stop } = watch(transport);
+  await until(() => links.includes("live"));
+
+  leave();
+  expect(signals[0]?.aborted).toBe(true);
+  comeBack();
+  await until(() => links.filter((link) => link === "live").length === 2);
+  stop();
+
+  expect(signals.map((signal) => signal?.aborted)).toEqual([true, true]);
 });

@@ -1,7 +1,8 @@
 // The browser's door: HTTP to where the page came from, with the session token as bearer.
 
+import { shared, type Open, type Reader, type Tabs } from "./shared";
 import { parser } from "./sse";
-import type { Listener, Notice, Transport } from "./transport";
+import type { Notice, Transport } from "./transport";
 
 /** What `web` needs from the browser, so that a test can give its own. */
 export interface Surroundings {
@@ -9,6 +10,13 @@ export interface Surroundings {
   token(): string | null;
   /** Calls back after so many milliseconds, and returns how to take that back. */
   later(ms: number, then: () => void): () => void;
+  /** The tabs that share one stream. */
+  tabs: Tabs;
+  /**
+   * Calls back when the page is put aside and when it is shown again, and returns how to take that back. A
+   * browser keeps pages that were left, whole and with their connections, to go back to them at once.
+   */
+  visits(left: () => void, back: () => void): () => void;
 }
 
 /** Waits before trying again, in milliseconds; the last one is repeated. */
@@ -28,6 +36,49 @@ export function web(surroundings: Surroundings): Transport {
     return headers;
   };
 
+  const open: Open = (from, reader) => {
+    const gone = new AbortController();
+    let lastId = from;
+    let failures = 0;
+    let takeBack = () => {};
+
+    const again = () => {
+      if (gone.signal.aborted) return;
+      reader.link("lost");
+      const wait = WAITS[Math.min(failures, WAITS.length - 1)] ?? 5000;
+      failures += 1;
+      takeBack = surroundings.later(wait, () => void read());
+    };
+
+    const read = async () => {
+      try {
+        const headers = authorized(new Headers({ accept: "text/event-stream" }));
+        if (lastId) headers.set("last-event-id", lastId);
+        const answer = await surroundings.fetch("/api/changes", {
+          headers,
+          signal: gone.signal,
+          cache: "no-store",
+        });
+        if (gone.signal.aborted) return;
+        if (answer.status === 401) return reader.link("refused");
+        if (!answer.ok || !answer.body) return again();
+
+        failures = 0;
+        reader.link("live");
+        await deliver(answer.body, reader, surroundings.later, (id) => (lastId = id));
+      } catch {
+        // A broken stream and a host that is gone are the same to us: try again.
+      }
+      again();
+    };
+
+    void read();
+    return () => {
+      gone.abort();
+      takeBack();
+    };
+  };
+
   return {
     kind: "web",
 
@@ -37,45 +88,17 @@ export function web(surroundings: Surroundings): Transport {
     },
 
     watch(listener) {
-      const gone = new AbortController();
-      let lastId = "";
-      let failures = 0;
-      let takeBack = () => {};
-
-      const again = () => {
-        if (gone.signal.aborted) return;
-        listener.link("lost");
-        const wait = WAITS[Math.min(failures, WAITS.length - 1)] ?? 5000;
-        failures += 1;
-        takeBack = surroundings.later(wait, () => void read());
+      let stop: (() => void) | null = null;
+      const begin = () => (stop ??= shared(open, surroundings.tabs, listener));
+      const end = () => {
+        stop?.();
+        stop = null;
       };
-
-      const read = async () => {
-        try {
-          const headers = authorized(new Headers({ accept: "text/event-stream" }));
-          if (lastId) headers.set("last-event-id", lastId);
-          const answer = await surroundings.fetch("/api/changes", {
-            headers,
-            signal: gone.signal,
-            cache: "no-store",
-          });
-          if (answer.status === 401) return listener.link("refused");
-          if (!answer.ok || !answer.body) return again();
-
-          failures = 0;
-          listener.link("live");
-          await deliver(answer.body, listener, surroundings.later, (id) => (lastId = id));
-        } catch {
-          // A broken stream and a host that is gone are the same to us: try again.
-        }
-        again();
-      };
-
-      listener.link("connecting");
-      void read();
+      const forget = surroundings.visits(end, begin);
+      begin();
       return () => {
-        gone.abort();
-        takeBack();
+        forget();
+        end();
       };
     },
   };
@@ -83,7 +106,7 @@ export function web(surroundings: Surroundings): Transport {
 
 async function deliver(
   body: ReadableStream<Uint8Array>,
-  listener: Listener,
+  to: Reader,
   later: Surroundings["later"],
   seen: (id: string) => void,
 ) {
@@ -95,7 +118,7 @@ async function deliver(
     const { done, value } = await reader.read().finally(hush);
     if (done) return;
     for (const message of next(decoder.decode(value, { stream: true }))) {
-      listener.notice(JSON.parse(message.data) as Notice);
+      to.notice(JSON.parse(message.data) as Notice, message.id);
       if (message.id) seen(message.id);
     }
   }
