@@ -14,6 +14,8 @@ export default defineConfig({
     trace: "retain-on-failure",
     launchOptions: {
       executablePath: process.env.CHROMIUM,
+      // Playwright has browsers throw away the pages that were left; those of people keep them.
+      ignoreDefaultArgs: ["--disable-back-forward-cache"],
       args: [
         "--no-sandbox",
         "--disable-gpu",
