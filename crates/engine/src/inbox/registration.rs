@@ -7,7 +7,10 @@
 use std::time::Duration;
 
 use domain::connection::{Connection, ConnectionState};
-use domain::connector::{Ask, Connector, Each, Entries, HookSecret, Register, RegisterBy};
+use domain::connector::{
+    Ask, Connector, Each, Entries, HookSecret, OursAs, OursEncoding, Register, RegisterBy,
+    SIGNING_SECRET, Single,
+};
 use domain::inbox::{Inbox, Registration};
 use domain::json::Json;
 use domain::secret::{Secret, Secrets};
@@ -63,7 +66,14 @@ pub(crate) async fn withdraw(engine: &Engine, inbox: &Inbox) {
 struct Entry {
     id: String,
     url: String,
+    /// Whether the sender has switched it off.
+    off: bool,
 }
+
+/// The id of the one address that an app has.
+const SINGLE: &str = "single";
+/// Stands between the id of a parent and that of an entry of it.
+const OF_PARENT: char = '/';
 
 impl Engine {
     async fn register_all(&self, trusting: bool) {
@@ -82,7 +92,9 @@ impl Engine {
     async fn register(&self, inbox: &Inbox, trusting: bool) -> Result<(), Error> {
         let Some((connection, connector)) = self.sender_of(inbox).await else { return Ok(()) };
         let Some(register) = &connector.register else { return Ok(()) };
-        if connection.connection.state != ConnectionState::Ready {
+        if connection.connection.state != ConnectionState::Ready
+            || !can_register(register, &connection, &connector)
+        {
             return Ok(());
         }
         let Some(url) = self.address_for(inbox) else { return Ok(()) };
@@ -99,9 +111,12 @@ impl Engine {
             Err(error) => return self.note_failure(inbox, &error, stale).await,
             Ok(None) if told => return Ok(()),
             Ok(None) => {}
-            Ok(Some(entries)) => {
+            Ok(Some(mut entries)) => {
+                if told {
+                    self.switch_on(&connection, &connector, register, &mut entries).await;
+                }
                 let as_known = told
-                    && entries.iter().all(|entry| entry.url == url)
+                    && entries.iter().all(|entry| entry.url == url && !entry.off)
                     && known.external_id().is_some_and(|ids| {
                         ids.split(',').eq(entries.iter().map(|entry| entry.id.as_str()))
                     });
@@ -182,35 +197,138 @@ impl Engine {
         url: &str,
         made: &mut Vec<String>,
     ) -> Result<(), Error> {
-        let RegisterBy::Entries(entries) = &register.by else { return Ok(()) };
         let topics = connector.webhooks.as_ref().map_or(&[][..], |webhooks| &webhooks.topics);
-        let mut extra =
-            json!({ "inbox": { "url": url, "name": inbox.inbox.name }, "topics": topics });
-        let mut secrets = Secrets::new();
-        if register.secret == HookSecret::Ours {
-            let ours = new_secret();
-            extra["secret"] = Value::String(ours.clone());
-            secrets.set(domain::connector::SIGNING_SECRET, Secret::new(ours));
-            // Kept before it is told, so that what is signed with it can be verified at once.
-            self.keep_inbox_secrets(inbox.id, &secrets).await?;
+        let mut extra = json!({ "inbox": facts(inbox, url), "topics": topics });
+        if let Some(secret) = self.secret_before(connection, register).await? {
+            // Kept before the sender is told, so that what is signed with it can be verified at
+            // once.
+            extra["secret"] = Value::String(secret.expose().to_owned());
+            self.keep_signing_secret(inbox, secret).await?;
             self.reopen_inbox(inbox.id).await?;
         }
-
-        let each: Vec<Value> = match register.each {
-            Each::Inbox | Each::Parent(_) => vec![extra],
-            Each::Topic => topics.iter().map(|topic| with_topic(&extra, topic)).collect(),
+        let entries = match &register.by {
+            RegisterBy::Entries(entries) => entries,
+            RegisterBy::Single(single) => {
+                return self.set_single(connection, connector, single, &extra, made).await;
+            }
+            RegisterBy::Resource(_) | RegisterBy::Manual(_) => return Ok(()),
         };
-        for extra in each {
+        for (parent, extra) in self.turns(connection, connector, register, &extra).await? {
             let answer = self.tell(connection, connector, &entries.create, &extra).await?;
-            let id = entries.created_id.as_ref().unwrap_or(&entries.id);
-            made.extend(id.text_of(&answer, self.now()));
-            if let HookSecret::Answer(at) = &register.secret {
-                let secret = at.text_of(&answer, self.now()).ok_or_else(no_secret)?;
-                secrets.set(domain::connector::SIGNING_SECRET, Secret::new(secret));
-                self.keep_inbox_secrets(inbox.id, &secrets).await?;
+            let at = entries.created_id.as_ref().unwrap_or(&entries.id);
+            let id = at.text_of(&answer, self.now());
+            made.extend(id.as_ref().map(|id| with_parent(parent.as_deref(), id)));
+            self.secret_after(inbox, connection, connector, register, &answer, id).await?;
+        }
+        Ok(())
+    }
+
+    /// The one address that an app has, and its topics.
+    async fn set_single(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        single: &Single,
+        extra: &Value,
+        made: &mut Vec<String>,
+    ) -> Result<(), Error> {
+        self.tell(connection, connector, &single.set, extra).await?;
+        made.push(SINGLE.into());
+        let Some(call) = &single.topics else { return Ok(()) };
+        for topic in extra["topics"].as_array().into_iter().flatten() {
+            let extra = with(extra, "topic", topic.clone());
+            match self.tell(connection, connector, call, &extra).await {
+                // It listens to this topic already.
+                Ok(_) | Err(Error::Sender(outgoing::Error::Status { status: 409, .. })) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// What there is one call for: the inbox, each topic, or each record of a parent stream, whose
+    /// id comes with it.
+    async fn turns(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        register: &Register,
+        extra: &Value,
+    ) -> Result<Vec<(Option<String>, Value)>, Error> {
+        Ok(match &register.each {
+            Each::Inbox => vec![(None, extra.clone())],
+            Each::Topic => {
+                let topics = extra["topics"].as_array().into_iter().flatten();
+                topics.map(|topic| (None, with(extra, "topic", topic.clone()))).collect()
+            }
+            Each::Parent(stream) => self
+                .parents(connection, connector, stream)
+                .await?
+                .into_iter()
+                .map(|(id, parent)| (Some(id), with(extra, "parent", parent)))
+                .collect(),
+        })
+    }
+
+    /// The records of a stream, each with its key, as the sender has them now.
+    async fn parents(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        stream: &str,
+    ) -> Result<Vec<(String, Value)>, Error> {
+        let records = self.all_records(connection, connector, stream).await?;
+        let parsed = records
+            .into_iter()
+            .filter_map(|record| Some((record.key, serde_json::from_str(&record.data).ok()?)));
+        Ok(parsed.collect())
+    }
+
+    /// The signing secret, where it is there before the sender is told.
+    async fn secret_before(
+        &self,
+        connection: &Connection,
+        register: &Register,
+    ) -> Result<Option<Secret>, Error> {
+        let name = match &register.secret {
+            HookSecret::Ours => return Ok(Some(new_secret(&standard()))),
+            HookSecret::OursAs(form) => return Ok(Some(new_secret(form))),
+            HookSecret::App => "client_secret",
+            HookSecret::Connection(name) => name,
+            HookSecret::Answer(_) | HookSecret::Get(_) | HookSecret::User | HookSecret::None => {
+                return Ok(None);
+            }
+        };
+        Ok(self.secrets_of(connection).await?.get(name).cloned())
+    }
+
+    /// The signing secret, where the sender makes it.
+    async fn secret_after(
+        &self,
+        inbox: &Inbox,
+        connection: &Connection,
+        connector: &Connector,
+        register: &Register,
+        answer: &Json,
+        id: Option<String>,
+    ) -> Result<(), Error> {
+        let secret = match &register.secret {
+            HookSecret::Answer(at) => at.text_of(answer, self.now()),
+            HookSecret::Get(later) => {
+                let extra = json!({ "id": id });
+                let answer = self.tell(connection, connector, &later.call, &extra).await?;
+                later.at.text_of(&answer, self.now())
+            }
+            _ => return Ok(()),
+        };
+        let secret = secret.filter(|secret| !secret.is_empty()).ok_or_else(no_secret)?;
+        self.keep_signing_secret(inbox, Secret::new(secret)).await
+    }
+
+    async fn keep_signing_secret(&self, inbox: &Inbox, secret: Secret) -> Result<(), Error> {
+        let mut secrets = Secrets::new();
+        secrets.set(SIGNING_SECRET, secret);
+        self.keep_inbox_secrets(inbox.id, &secrets).await
     }
 
     /// What the sender knows of this inbox, under this or an earlier address of it; none where it
@@ -222,20 +340,66 @@ impl Engine {
         connector: &Connector,
         register: &Register,
     ) -> Result<Option<Vec<Entry>>, Error> {
-        let RegisterBy::Entries(entries) = &register.by else { return Ok(None) };
-        let Entries { list: Some(list), items: Some(items), url: Some(at), id, .. } = &**entries
+        let path = format!("/in/{}", inbox.inbox.key);
+        let now = self.now();
+        let Entries { list: Some(list), items: Some(items), url: Some(at), id, .. } =
+            (match &register.by {
+                RegisterBy::Entries(entries) => &**entries,
+                RegisterBy::Single(single) => {
+                    let (Some(get), Some(at)) = (&single.get, &single.url) else { return Ok(None) };
+                    let answer = self.tell(connection, connector, get, &json!({})).await?;
+                    let url = at.text_of(&answer, now).filter(|url| url.ends_with(&path));
+                    let entry = |url| Entry { id: SINGLE.into(), url, off: false };
+                    return Ok(Some(url.into_iter().map(entry).collect()));
+                }
+                RegisterBy::Resource(_) | RegisterBy::Manual(_) => return Ok(None),
+            })
         else {
             return Ok(None);
         };
-        let answer = self.tell(connection, connector, list, &json!({})).await?;
-        let now = self.now();
-        let listed = items.all(&answer, now).map_err(|error| not_expected(connection, &error))?;
-        let path = format!("/in/{}", inbox.inbox.key);
-        let entry = |item: Json| {
-            let entry = Entry { id: id.text_of(&item, now)?, url: at.text_of(&item, now)? };
-            entry.url.ends_with(&path).then_some(entry)
+        let active = register.health.as_ref().map(|health| &health.active);
+        let extra = json!({ "inbox": facts(inbox, "") });
+        let turns = match &register.each {
+            Each::Parent(_) => self.turns(connection, connector, register, &extra).await?,
+            Each::Inbox | Each::Topic => vec![(None, extra)],
         };
-        Ok(Some(listed.iter().flat_map(flattened).filter_map(entry).collect()))
+        let mut entries = Vec::new();
+        for (parent, extra) in turns {
+            let answer = self.tell(connection, connector, list, &extra).await?;
+            let listed =
+                items.all(&answer, now).map_err(|error| not_expected(connection, &error))?;
+            entries.extend(listed.iter().flat_map(flattened).filter_map(|item| {
+                let url = at.text_of(&item, now).filter(|url| url.ends_with(&path))?;
+                let id = with_parent(parent.as_deref(), &id.text_of(&item, now)?);
+                let off = active.is_some_and(|active| !active.holds(&item, now));
+                Some(Entry { id, url, off })
+            }));
+        }
+        Ok(Some(entries))
+    }
+
+    /// Switches on what the sender has switched off, where it has a call for that. What stays off
+    /// is registered anew.
+    async fn switch_on(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        register: &Register,
+        entries: &mut [Entry],
+    ) {
+        let enable = register.health.as_ref().and_then(|health| health.enable.as_ref());
+        let Some(enable) = enable else { return };
+        for entry in entries.iter_mut().filter(|entry| entry.off) {
+            match self.tell(connection, connector, enable, &named(register, &entry.id)).await {
+                Ok(_) => {
+                    tracing::warn!(id = %connection.id, "a sender had switched a webhook off");
+                    entry.off = false;
+                }
+                Err(error) => {
+                    tracing::warn!(id = %connection.id, %error, "a webhook could not be switched on");
+                }
+            }
+        }
     }
 
     async fn remove_entries(
@@ -245,10 +409,14 @@ impl Engine {
         register: &Register,
         ids: &str,
     ) -> Result<(), Error> {
-        let RegisterBy::Entries(entries) = &register.by else { return Ok(()) };
-        let Some(remove) = &entries.remove else { return Ok(()) };
+        let remove = match &register.by {
+            RegisterBy::Entries(entries) => entries.remove.as_ref(),
+            RegisterBy::Single(single) => single.remove.as_ref(),
+            RegisterBy::Resource(_) | RegisterBy::Manual(_) => None,
+        };
+        let Some(remove) = remove else { return Ok(()) };
         for id in ids.split(',') {
-            match self.tell(connection, connector, remove, &json!({ "id": id })).await {
+            match self.tell(connection, connector, remove, &named(register, id)).await {
                 // What is gone already is as good as removed.
                 Ok(_) | Err(Error::Sender(outgoing::Error::Status { status: 404 | 410, .. })) => {}
                 Err(error) => return Err(error),
@@ -275,10 +443,38 @@ impl Engine {
     }
 }
 
-fn with_topic(extra: &Value, topic: &str) -> Value {
+/// Whether this connection's sender can be told by calls alone.
+fn can_register(register: &Register, connection: &Connection, connector: &Connector) -> bool {
+    let by_calls = matches!(register.by, RegisterBy::Entries(_) | RegisterBy::Single(_));
+    let way = connector.auth.get(connection.connection.way as usize);
+    let may = register.ways.is_empty() || way.is_some_and(|way| register.ways.contains(&way.id));
+    by_calls && may
+}
+
+/// What texts may say of an inbox.
+fn facts(inbox: &Inbox, url: &str) -> Value {
+    // Short, the same for as long as the inbox lives, and of letters that every sender takes.
+    let id = inbox.id.to_string();
+    let tag = format!("patchbay-{}", &id[id.len().saturating_sub(8)..]);
+    json!({ "url": url, "name": inbox.inbox.name, "tag": tag })
+}
+
+fn with(extra: &Value, name: &str, value: Value) -> Value {
     let mut extra = extra.clone();
-    extra["topic"] = Value::String(topic.into());
+    extra[name] = value;
     extra
+}
+
+fn with_parent(parent: Option<&str>, id: &str) -> String {
+    parent.map_or_else(|| id.to_owned(), |parent| format!("{parent}{OF_PARENT}{id}"))
+}
+
+/// What texts about one entry may say: its id, and that of its parent.
+fn named(register: &Register, id: &str) -> Value {
+    match (&register.each, id.split_once(OF_PARENT)) {
+        (Each::Parent(_), Some((parent, id))) => json!({ "id": id, "parent": { "id": parent } }),
+        _ => json!({ "id": id }),
+    }
 }
 
 /// A list yields its items; anything else is an item.
@@ -299,9 +495,19 @@ fn not_expected(connection: &Connection, error: &domain::expression::RunError) -
     outgoing::Error::Answer { host, why: error.to_string() }.into()
 }
 
-/// A signing secret of ours: 32 random bytes, as Standard Webhooks writes them.
-fn new_secret() -> String {
+/// A secret as Standard Webhooks writes one.
+fn standard() -> OursAs {
+    OursAs { encoding: OursEncoding::Base64, bytes: 32, prefix: "whsec_".into() }
+}
+
+/// A signing secret of ours, of random bytes.
+fn new_secret(form: &OursAs) -> Secret {
     use base64::Engine as _;
-    let bytes: [u8; 32] = crate::random();
-    format!("whsec_{}", base64::prelude::BASE64_STANDARD.encode(bytes))
+    let random: [u8; 64] = crate::random();
+    let bytes = &random[..usize::from(form.bytes).clamp(16, random.len())];
+    let text = match form.encoding {
+        OursEncoding::Hex => hex::encode(bytes),
+        OursEncoding::Base64 => base64::prelude::BASE64_STANDARD.encode(bytes),
+    };
+    Secret::new(format!("{}{text}", form.prefix))
 }

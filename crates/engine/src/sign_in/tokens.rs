@@ -140,10 +140,11 @@ impl Engine {
         let answer = self.inner.outgoing.send(&request, &reach, None).await?;
         let now = self.now();
         let json = read(oauth, &answer, now, |text| without(text, secrets, grant))?;
-        let tokens = Tokens::read(&json, &oauth.answer(), now).ok_or_else(|| outgoing::Error::Answer {
-            host: answer.host.clone(),
-            why: "it brings no access token".into(),
-        })?;
+        let tokens =
+            Tokens::read(&json, &oauth.answer(), now).ok_or_else(|| outgoing::Error::Answer {
+                host: answer.host.clone(),
+                why: "it brings no access token".into(),
+            })?;
         let kept = self::kept(oauth, &json, now).or_else(|name| match grant {
             Grant::Code { .. } => Err(outgoing::Error::Answer {
                 host: answer.host.clone(),

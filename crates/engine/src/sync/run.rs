@@ -12,6 +12,7 @@ use domain::connection::Connection;
 use domain::connector::{Connector, Stream};
 use domain::id::ConnectionId;
 use domain::paging::{self, Cursor, PageRead};
+use domain::record::NewRecord;
 use domain::sync::{RunState, SyncRun};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
@@ -26,6 +27,9 @@ use crate::store::{self, SyncPage};
 
 /// How long an answer may take to be understood: its expressions are somebody else's program.
 pub(super) const READING: Duration = Duration::from_secs(30);
+
+/// For how many records of a stream something is done one by one.
+const MOST_PARENTS: usize = 1_000;
 
 /// What a run reads, all of it at hand.
 struct Source {
@@ -208,6 +212,39 @@ impl Engine {
         };
         at_work.requested(answer.requests);
         self.read(source, cursor.clone(), answer, values).await
+    }
+
+    /// All records of a stream as the other side has them now, without storing them: for what is
+    /// done for each of them. More than [`MOST_PARENTS`] are left out.
+    pub(crate) async fn all_records(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        stream: &str,
+    ) -> Result<Vec<NewRecord>, outgoing::Error> {
+        let missing = || outgoing::Error::Connector(format!("it has no stream `{stream}`"));
+        let stream = connector.streams.get(stream).ok_or_else(missing)?;
+        let unfit = |error: paging::Error| outgoing::Error::Connector(error.to_string());
+        let mut cursor = Cursor::default().go_on(stream, self.now());
+        let mut records = Vec::new();
+        loop {
+            let credential = self.credential(connection).await?;
+            let values = self.values(connection, connector, &credential.values);
+            let request = paging::request(stream, &cursor, &values).map_err(unfit)?;
+            let answer = self.call(connection, &request.into()).await?;
+            let page = read_page(stream, &cursor, &answer, &values, self.now()).map_err(|_| {
+                outgoing::Error::Answer {
+                    host: answer.host.clone(),
+                    why: "its records cannot be read".into(),
+                }
+            })?;
+            records.extend(page.records);
+            if page.done || records.len() >= MOST_PARENTS {
+                records.truncate(MOST_PARENTS);
+                return Ok(records);
+            }
+            cursor = page.cursor;
+        }
     }
 
     /// Reads an answer on a thread of its own, since that takes time and may take too much. A
