@@ -310,3 +310,6 @@ impl JsonSchema for Idempotency {
         WrittenIdempotency::json_schema(generator)
     }
 }
+
+#[cfg(test)]
+mod tests;
