@@ -49,7 +49,29 @@ async fn an_inbox_without_what_its_connector_needs_is_not_made() {
         make("nobody", SECRET).await,
         (StatusCode::UNPROCESSABLE_ENTITY, json!("unknown_connector"))
     );
+    for secret in ["abc", "not a secret!", "whsec_", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZI"] {
+        let made = make("standard-webhooks", secret).await;
+        assert_eq!(made, (StatusCode::UNPROCESSABLE_ENTITY, json!("invalid_field")), "{secret}");
+    }
     assert_eq!(app.read("/api/inboxes").await["inboxes"], json!([]));
+}
+
+#[tokio::test]
+async fn an_inbox_whose_sender_tells_its_secret_later_says_that_it_needs_it() {
+    let app = TestApp::start().await;
+    let body = json!({ "name": "Shop", "connector": "standard-webhooks" });
+    let made = app.post("/api/inboxes", body).await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    let path = format!("/api/inboxes/{}", made.json()["id"].as_str().unwrap());
+    assert_eq!(app.read(&path).await["missing_secrets"], json!(["signing_secret"]));
+
+    let refused = app.patch(&path, json!({ "secrets": { "signing_secret": "abc" } })).await;
+    let given = app.patch(&path, json!({ "secrets": { "signing_secret": SECRET } })).await;
+
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!refused.json().to_string().contains("abc"));
+    assert!(given.status.is_success());
+    assert_eq!(app.read(&path).await["missing_secrets"], json!([]));
 }
 
 #[tokio::test]

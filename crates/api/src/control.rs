@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use engine::{Engine, SandboxAddress};
 use http::Method;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::error::ApiError;
 use crate::routes::{MadeOrders, OrdersRequest, SandboxPatch, Shop};
@@ -70,11 +70,22 @@ impl Control {
         }
         let answer = request.send().await.map_err(ApiError::sandbox_broken)?;
         if answer.status().is_client_error() {
-            let message = answer.text().await.map_err(ApiError::sandbox_broken)?;
-            return Err(ApiError::invalid(message));
+            let said: Said = read(answer).await?;
+            return Err(ApiError::invalid(said.error.message));
         }
         answer.error_for_status().map_err(ApiError::sandbox_broken)
     }
+}
+
+/// What the control says that it cannot follow.
+#[derive(Deserialize)]
+struct Said {
+    error: SaidError,
+}
+
+#[derive(Deserialize)]
+struct SaidError {
+    message: String,
 }
 
 async fn read<T: DeserializeOwned>(answer: reqwest::Response) -> Result<T, ApiError> {

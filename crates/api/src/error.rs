@@ -163,7 +163,7 @@ impl ApiError {
     /// There is nothing of this name.
     pub(crate) fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, Code::NotFound, "it is not there")
-            .hint("It may have been deleted. Load the list again.")
+            .hint("It may have been deleted meanwhile.")
     }
 
     /// There is no such route.
@@ -480,7 +480,7 @@ impl From<tunnel::Error> for ApiError {
         match error {
             tunnel::Error::Kind(..) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::UnknownTunnelKind, message)
-                    .hint("Choose one of /api/tunnel-kinds.")
+                    .hint("Choose one of those.")
             }
             tunnel::Error::Field { field, problem } => Self::field(&field, &problem),
             tunnel::Error::Store(error) => error.into(),
@@ -526,5 +526,5 @@ impl From<OpenError> for ApiError {
 
 fn unknown_connector(message: String) -> ApiError {
     ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, Code::UnknownConnector, message)
-        .hint("Choose one of /api/connectors.")
+        .hint("`patchbay connectors list` shows what can be connected.")
 }

@@ -32,6 +32,9 @@ const ENGINE_SHARE: Duration = Duration::from_secs(5);
 const REST_SHARE: Duration = Duration::from_secs(1);
 /// The file of the owner's token, in the data directory.
 const TOKEN_FILE: &str = "token";
+/// At what pace the shop hands out its lists: its 1,200 orders take three seconds, in which somebody
+/// sees how a sync gets on.
+const ITEMS_PER_SECOND: u32 = 400;
 /// What the shop wrote down, in the data directory.
 const SHOP_JOURNAL: &str = "sandbox.jsonl";
 
@@ -213,7 +216,11 @@ async fn within<T>(share: Duration, what: &str, work: impl Future<Output = T>) {
 
 async fn open_shop(data_dir: &DataDir) -> Result<Sandbox, sandbox::Error> {
     let journal = Some(data_dir.path().join(SHOP_JOURNAL));
-    let options = sandbox::Options { journal, ..sandbox::Options::default() };
+    let options = sandbox::Options {
+        journal,
+        items_per_second: ITEMS_PER_SECOND,
+        ..sandbox::Options::default()
+    };
     Sandbox::start(options).await
 }
 

@@ -141,11 +141,18 @@ fn page(asked: &Asked) -> Response {
          <form method=\"post\">\
          <button class=\"primary\" name=\"decision\" value=\"allow\">Allow</button>\
          <button name=\"decision\" value=\"deny\">Deny</button></form>",
-        client = escaped(&asked.consent.client_id),
+        client = named(&asked.consent.client_id),
         back = escaped(&back),
     );
     // A form that is answered with a redirect needs the redirect's address here as well.
     document(StatusCode::OK, "Let an app read the shop?", &main, &format!("'self' {back}"))
+}
+
+/// A client as a sentence names it: escaped, with a capital.
+fn named(client: &str) -> String {
+    let mut letters = client.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string());
+    escaped(&format!("{}{}", first.unwrap_or_default(), letters.as_str()))
 }
 
 fn problem(sentence: &str) -> Response {

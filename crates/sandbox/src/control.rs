@@ -61,6 +61,7 @@ fn shown(shared: &Shared) -> Json<serde_json::Value> {
         "customers": count(Collection::Customers),
         "products": count(Collection::Products),
         "orders_per_minute": settings.orders_per_minute,
+        "items_per_second": settings.items_per_second,
         "faults": settings.faults,
         "delivered": shared.webhooks.delivered.load(Ordering::Relaxed),
         "failed": shared.webhooks.failed.load(Ordering::Relaxed),
@@ -73,6 +74,7 @@ fn shown(shared: &Shared) -> Json<serde_json::Value> {
 #[serde(deny_unknown_fields)]
 struct Change {
     orders_per_minute: Option<u32>,
+    items_per_second: Option<u32>,
     faults: Option<FaultChange>,
 }
 
@@ -83,12 +85,11 @@ async fn change(
     let change: Change = read(&body)?;
     {
         let mut settings = locked(&shared.settings);
-        let faults: Faults = settings
-            .faults
-            .changed(change.faults.unwrap_or_default())
-            .map_err(|field| invalid(format!("`{field}` is out of range")))?;
+        let faults: Faults =
+            settings.faults.changed(change.faults.unwrap_or_default()).map_err(invalid)?;
         let rate = change.orders_per_minute.unwrap_or(settings.orders_per_minute);
         settings.orders_per_minute = within(rate, "orders_per_minute")?;
+        settings.items_per_second = change.items_per_second.unwrap_or(settings.items_per_second);
         settings.faults = faults;
     }
     shared.wake.notify_waiters();

@@ -45,8 +45,8 @@ pub(crate) struct FaultChange {
 }
 
 impl Faults {
-    /// These faults with a change made to them, or the name of the field that is out of range.
-    pub(crate) fn changed(self, change: FaultChange) -> Result<Self, &'static str> {
+    /// These faults with a change made to them, or the field that is out of range and its range.
+    pub(crate) fn changed(self, change: FaultChange) -> Result<Self, String> {
         let new = Self {
             drop: change.drop.unwrap_or(self.drop),
             duplicate: change.duplicate.unwrap_or(self.duplicate),
@@ -69,7 +69,10 @@ impl Faults {
             .into_iter()
             .find(|&(_, milliseconds)| milliseconds > LONGEST_MS);
         match (wrong, too_long) {
-            (Some((name, _)), _) | (None, Some((name, _))) => Err(name),
+            (Some((name, _)), _) => Err(format!("`{name}` is a number from 0 to 1")),
+            (None, Some((name, _))) => {
+                Err(format!("`{name}` is at most {LONGEST_MS} milliseconds"))
+            }
             (None, None) => Ok(new),
         }
     }
@@ -106,10 +109,10 @@ mod tests {
         let changed = faults.changed(FaultChange { slow_ms: Some(60_000), ..Default::default() });
         assert_eq!(changed, Ok(Faults { slow_ms: 60_000, ..faults }));
         let wrong = FaultChange { drop: Some(1.1), ..Default::default() };
-        assert_eq!(faults.changed(wrong), Err("drop"));
+        assert_eq!(faults.changed(wrong), Err("`drop` is a number from 0 to 1".into()));
         let nan = FaultChange { reorder: Some(f64::NAN), ..Default::default() };
-        assert_eq!(faults.changed(nan), Err("reorder"));
+        assert_eq!(faults.changed(nan), Err("`reorder` is a number from 0 to 1".into()));
         let long = FaultChange { delay_ms: Some(60_001), ..Default::default() };
-        assert_eq!(faults.changed(long), Err("delay_ms"));
+        assert_eq!(faults.changed(long), Err("`delay_ms` is at most 60000 milliseconds".into()));
     }
 }

@@ -57,7 +57,8 @@
 //!
 //! On a listener of its own, with a bearer token of its own: `GET /control` → `{"orders",
 //! "customers", "products", "orders_per_minute", "faults", "delivered", "failed", "dropped",
-//! "requests"}`; `PATCH /control {"orders_per_minute"?, "faults"?}`, where faults that are left out
+//! "requests", "items_per_second"}`; `PATCH /control {"orders_per_minute"?, "items_per_second"?,
+//! "faults"?}`, where faults that are left out
 //! stay; `POST /control/orders {"count"}` → 202 `{"made"}`; `POST /control/expire-tokens` → 204.
 
 mod catalogue;
@@ -124,6 +125,9 @@ pub struct Options {
     pub history_orders: usize,
     /// How many requests the REST API takes.
     pub rate: Rate,
+    /// How many items a list hands out in a second, so that a first sync takes the time that somebody
+    /// needs to see it; 0 is at once.
+    pub items_per_second: u32,
     /// How long an access token is good.
     pub token_life: SignedDuration,
     /// The waits before a webhook that was not taken is sent again; after the last it is given up.
@@ -146,6 +150,7 @@ impl Default for Options {
             orders_per_minute: 12,
             history_orders: 1_200,
             rate: Rate::default(),
+            items_per_second: 0,
             token_life: SignedDuration::from_hours(1),
             webhook_retries: [1, 3, 10, 30, 60].map(Duration::from_secs).to_vec(),
             webhooks_at_once: 8,
@@ -229,6 +234,7 @@ impl Drop for Sandbox {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
     pub(crate) orders_per_minute: u32,
+    pub(crate) items_per_second: u32,
     pub(crate) faults: Faults,
 }
 
@@ -277,6 +283,7 @@ impl Inner {
         Ok(Self {
             settings: Mutex::new(Settings {
                 orders_per_minute: options.orders_per_minute,
+                items_per_second: options.items_per_second,
                 faults: options.faults,
             }),
             shop: Mutex::new(shop),

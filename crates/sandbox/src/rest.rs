@@ -1,6 +1,7 @@
 //! The REST API: what an app that the user let in can read.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
@@ -169,13 +170,26 @@ async fn list(
     let since = time(&query, "updated_since")?;
     let cursor = query.get("cursor").map(Cursor::read).transpose()?;
 
-    let shop = locked(&shared.shop);
-    let total = match cursor {
-        Some(cursor) => cursor.total,
-        None => shop.count_since(collection, since),
+    let (items, answer) = {
+        let shop = locked(&shared.shop);
+        let total = match cursor {
+            Some(cursor) => cursor.total,
+            None => shop.count_since(collection, since),
+        };
+        let from = cursor.map_or(since.unwrap_or(i64::MIN), |cursor| cursor.after + 1);
+        let found = shop.changed_from(collection, from, limit);
+        (found.items.len(), part(&found, total))
     };
-    let from = cursor.map_or(since.unwrap_or(i64::MIN), |cursor| cursor.after + 1);
-    Ok(part(&shop.changed_from(collection, from, limit), total))
+    hand_out(&shared, items).await;
+    Ok(answer)
+}
+
+/// Takes the time that so many items take.
+async fn hand_out(shared: &Shared, items: usize) {
+    let rate = locked(&shared.settings).items_per_second;
+    if rate > 0 {
+        tokio::time::sleep(Duration::from_secs_f64(items as f64 / f64::from(rate))).await;
+    }
 }
 
 async fn events(
@@ -210,12 +224,17 @@ async fn products(
         Some(_) => return Err(Error::Parameter("page", "is a number from 1 on")),
     };
 
-    let shop = locked(&shared.shop);
-    let total = shop.count_since(Collection::Products, since);
-    let first = (page - 1).saturating_mul(limit);
-    let Part { items, .. } = shop.by_number(Collection::Products, since, first, limit);
-    let pages = total.div_ceil(limit);
-    Ok(data(&items, &format!(r#""page":{page},"pages":{pages},"total":{total}"#)))
+    let (items, answer) = {
+        let shop = locked(&shared.shop);
+        let total = shop.count_since(Collection::Products, since);
+        let first = (page - 1).saturating_mul(limit);
+        let Part { items, .. } = shop.by_number(Collection::Products, since, first, limit);
+        let pages = total.div_ceil(limit);
+        let rest = format!(r#""page":{page},"pages":{pages},"total":{total}"#);
+        (items.len(), data(&items, &rest))
+    };
+    hand_out(&shared, items).await;
+    Ok(answer)
 }
 
 async fn one(

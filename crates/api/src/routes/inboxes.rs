@@ -32,6 +32,8 @@ pub(crate) struct Inbox {
     /// Its address for the world, while a tunnel runs.
     #[schema(required)]
     public_url: Option<String>,
+    /// Whether a probe has come back through that address lately.
+    public_proved: bool,
     created_at: Time,
     /// When it last received something.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,6 +42,8 @@ pub(crate) struct Inbox {
     registration: Registration,
     /// The names of the secrets that it has.
     secret_names: Vec<String>,
+    /// The names of those that it still needs from its user: until then it refuses everything.
+    missing_secrets: Vec<String>,
     /// Whether what it accepts is signed.
     signed: bool,
     sandbox: bool,
@@ -95,11 +99,13 @@ impl From<InboxStatus> for Inbox {
             connection: stored.inbox.connection.map(|id| id.to_string()),
             local_url: status.local_url,
             public_url: status.public_url,
+            public_proved: status.public_proved,
             created_at: stored.created_at.into(),
             heard_at: status.heard_at.map(Time::from),
             events: status.events.into(),
             registration: stored.inbox.registration.into(),
             secret_names: status.secret_names,
+            missing_secrets: status.missing_secrets,
             signed: status.signed,
             sandbox: stored.inbox.sandbox,
         }

@@ -79,12 +79,18 @@ pub(crate) struct RunError {
 }
 
 /// How a run is getting on.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Progress {
     records_per_second: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds_left: Option<u64>,
     requests: u64,
+    /// What it waits for just now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    /// Until when it waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Time>,
 }
 
 impl From<engine::sync::Progress> for Progress {
@@ -93,6 +99,8 @@ impl From<engine::sync::Progress> for Progress {
             records_per_second: progress.records_per_second,
             seconds_left: progress.seconds_left,
             requests: progress.requests,
+            why: progress.why,
+            until: progress.until.map(Time::from),
         }
     }
 }

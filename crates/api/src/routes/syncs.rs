@@ -4,14 +4,14 @@ use axum::extract::State;
 use domain::id::SyncId;
 use domain::sync::{self, Extent};
 use engine::Engine;
-use engine::sync::{SyncRequest, SyncStatus};
+use engine::sync::{Records, SyncRequest, SyncStatus};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::sync_runs::{Progress, SyncRun};
 use crate::error::ApiError;
-use crate::extract::{Json, Path};
+use crate::extract::{Json, Path, Query};
 use crate::list::Count;
 use crate::patch::{Change, change};
 use crate::time::Time;
@@ -261,19 +261,31 @@ pub(crate) async fn update_sync(
     Ok(Json(engine.update_sync(id, schedule, patch.paused).await?.into()))
 }
 
-/// Deletes it; its records stay.
+/// What is deleted with a sync.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DeleteSyncQuery {
+    /// Its records, too; otherwise they stay, and grow old.
+    #[serde(default)]
+    #[param(required = false)]
+    records: bool,
+}
+
+/// Deletes it with the list of its runs.
 #[utoipa::path(
     delete,
     path = "/api/syncs/{id}",
     tag = "syncs",
-    params(("id" = String, Path)),
+    params(("id" = String, Path), DeleteSyncQuery),
     responses((status = NO_CONTENT), (status = "default", body = ApiError)),
 )]
 pub(crate) async fn delete_sync(
     State(engine): State<Engine>,
     Path(id): Path<SyncId>,
+    Query(query): Query<DeleteSyncQuery>,
 ) -> Result<StatusCode, ApiError> {
-    engine.delete_sync(id).await?;
+    let records = if query.records { Records::Deleted } else { Records::Kept };
+    engine.delete_sync(id, records).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 
 use super::one_of::{OneOrMany, one_of};
-use super::signed::{Carrier, Encoding, Key, List, Piece, Place, PublicKey, SignedAt};
+use super::signed::{Carrier, Encoding, Key, KeyEncoding, List, Piece, Place, PublicKey, SignedAt};
 use super::span::Span;
 use crate::expression::Expression;
 
@@ -19,6 +19,11 @@ pub const SIGNING_SECRET: &str = "signing_secret";
 
 /// The usual name of a key that signatures are checked with.
 pub const PUBLIC_KEY: &str = "public_key";
+
+/// A secret of Standard Webhooks: base64 of 24 to 64 bytes after `whsec_`, which its libraries do
+/// not insist on.
+const STANDARD_SECRET: &str =
+    "(?:whsec_)?(?:[A-Za-z0-9+/]{4}){8,21}(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?";
 
 /// How a request is proved: one scheme, or several of which the first that is there decides.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +58,15 @@ impl Verify {
             }
         }
         names
+    }
+
+    /// What a secret of this name must look like, as a pattern for a whole value, where its schemes
+    /// agree on one.
+    pub(super) fn secret_pattern(&self, name: &str) -> Option<String> {
+        let using = self.schemes.iter().filter(|scheme| scheme.rule.secrets().contains(&name));
+        let mut patterns = using.map(|scheme| scheme.rule.secret_pattern(name));
+        let first = patterns.next()??;
+        patterns.all(|pattern| pattern.as_ref() == Some(&first)).then_some(first)
     }
 
     /// Whether every request is proved by something that its sender alone knows.
@@ -208,6 +222,20 @@ impl Rule {
                     | PublicKey::Jwks { .. } => Vec::new(),
                 }
             }
+        }
+    }
+
+    /// What a secret of this name must look like to be a key; none where it may be any text.
+    fn secret_pattern(&self, name: &str) -> Option<String> {
+        let prefixed = |prefix: &str, key: &str| format!("(?:{})?{key}", regex::escape(prefix));
+        match self {
+            Self::StandardWebhooks if name == SIGNING_SECRET => Some(STANDARD_SECRET.into()),
+            Self::Hmac(rule) if rule.key.secret == name => match rule.key.encoding {
+                KeyEncoding::Hex => Some(prefixed(&rule.key.prefix, "(?:[0-9A-Fa-f]{2})+")),
+                KeyEncoding::Base64 => Some(prefixed(&rule.key.prefix, "[A-Za-z0-9+/]{2,}={0,2}")),
+                _ => None,
+            },
+            _ => None,
         }
     }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::field::{Field, Fields, FormField};
 use super::one_of::OneOrMany;
 use super::one_of::one_of;
+use super::pattern::Pattern;
 use super::span::Span;
 use super::verify::{PUBLIC_KEY, Verify};
 use crate::expression::Expression;
@@ -84,7 +85,8 @@ impl Webhooks {
         names
     }
 
-    /// The secrets that an inbox needs, as a form shows them.
+    /// The secrets that an inbox needs, as a form shows them. What cannot be a key by the rule that
+    /// uses it does not match the field's pattern.
     pub fn secret_fields(&self) -> Vec<FormField> {
         let mut fields: Vec<_> = form(&self.secrets, true);
         for name in self.verify.secrets() {
@@ -96,6 +98,12 @@ impl Webhooks {
                 _ => Field::titled("Signing secret", "The sender shows it with the webhook."),
             };
             fields.push(FormField { name: name.into(), field, secret: true });
+        }
+        for FormField { name, field, .. } in &mut fields {
+            if field.pattern.is_none() {
+                let pattern = self.verify.secret_pattern(name);
+                field.pattern = pattern.and_then(|pattern| Pattern::new(&pattern).ok());
+            }
         }
         fields
     }

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use domain::connector::{Connector, Status, Webhooks};
+use domain::connector::{Connector, HookSecret, Register, Status, Webhooks};
 use domain::id::{ConnectionId, InboxId};
 use domain::inbox::{Inbox, NewInbox, Registration};
 use domain::page::Count;
@@ -86,6 +86,8 @@ pub struct InboxStatus {
     pub local_url: String,
     /// Its address for the world, while a tunnel runs.
     pub public_url: Option<String>,
+    /// Whether that address is proved to lead here.
+    pub public_proved: bool,
     /// When it last received something.
     pub heard_at: Option<Timestamp>,
     /// How many events it holds.
@@ -94,6 +96,8 @@ pub struct InboxStatus {
     pub signed: bool,
     /// The names of the secrets that it has to prove them with.
     pub secret_names: Vec<String>,
+    /// The names of those that it still needs from its user. Without them it refuses everything.
+    pub missing_secrets: Vec<String>,
 }
 
 /// A request as it came to an ingress listener.
@@ -302,7 +306,12 @@ impl Engine {
                 .and_then(|connector| connector.webhooks.as_ref())
                 .is_some_and(Webhooks::signed),
             local_url: self.inner.inboxes.local_url(&inbox.inbox.key),
+            public_proved: public_address.is_some() && public_address == self.proved_address(),
             public_url: public_address.map(|base| format!("{base}/in/{}", inbox.inbox.key)),
+            missing_secrets: connector
+                .as_ref()
+                .map(|connector| self.missing_secrets(connector, &inbox))
+                .unwrap_or_default(),
             heard_at: heard.map(|(at, _)| at),
             events: heard.map_or(Count { count: 0, exact: true }, |(_, count)| count),
             secret_names: connector
@@ -315,6 +324,27 @@ impl Engine {
                 .unwrap_or_default(),
             inbox,
         }
+    }
+
+    /// The secrets that only the user can bring, and has not.
+    fn missing_secrets(&self, connector: &Connector, inbox: &Inbox) -> Vec<String> {
+        let brought = |register: &Register| {
+            !matches!(register.secret, HookSecret::User | HookSecret::None)
+                && !matches!(inbox.inbox.registration, Registration::ByHand)
+        };
+        if connector.register.as_ref().is_some_and(brought) {
+            return Vec::new();
+        }
+        let open = self.inner.inboxes.find(&inbox.inbox.key);
+        let known = open.as_ref().and_then(|open| open.known_secrets());
+        let has = |name: &str| match known {
+            Some(secrets) => secrets.get(name).is_some(),
+            // Not read yet: whoever gave one gave all, as far as anybody knows.
+            None => inbox.secrets.is_some(),
+        };
+        let fields = connector.webhooks.as_ref().map(Webhooks::secret_fields).unwrap_or_default();
+        let needed = fields.into_iter().filter(|field| field.field.problem(None).is_some());
+        needed.map(|field| field.name).filter(|name| !has(name)).collect()
     }
 }
 

@@ -12,7 +12,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{Answer, Error, PATIENCE};
+use super::{Answer, Because, Error, PATIENCE, Pause, Watch};
 
 /// The budget of one connection, for everything that calls for it.
 pub(crate) struct Budget {
@@ -48,29 +48,34 @@ impl Budget {
         })
     }
 
-    /// Waits until one more call is within the budget.
+    /// Waits until one more call is within the budget; `watcher` is told of each pause.
     ///
     /// # Errors
     ///
     /// [`Error::RateLimited`] where that takes longer than [`PATIENCE`].
-    pub(super) async fn wait(&self, host: &str, now: Timestamp) -> Result<(), Error> {
+    pub(super) async fn wait(
+        &self,
+        host: &str,
+        now: Timestamp,
+        watcher: &dyn Watch,
+    ) -> Result<(), Error> {
         let closed = *self.closed_until.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(until) = closed.filter(|until| *until > now) {
             let wait = until.duration_since(now);
             if wait > PATIENCE {
                 return Err(Error::RateLimited { host: host.into(), until });
             }
+            watcher.pauses(Pause { because: Because::Budget, until });
             tokio::time::sleep(wait.unsigned_abs()).await;
         }
         for bucket in &self.buckets {
             while let Err(not_until) = bucket.check() {
                 let wait = not_until.wait_time_from(self.clock.now());
-                if let Ok(wait) = SignedDuration::try_from(wait)
-                    && wait > PATIENCE
-                {
-                    let until = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+                let until = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+                if SignedDuration::try_from(wait).is_ok_and(|wait| wait > PATIENCE) {
                     return Err(Error::RateLimited { host: host.into(), until });
                 }
+                watcher.pauses(Pause { because: Because::Budget, until });
                 tokio::time::sleep(wait).await;
             }
         }

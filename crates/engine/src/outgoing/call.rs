@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::budget::Budget;
-use super::{Answer, Error, Request};
+use super::{Answer, Error, Request, Unwatched, Watch};
 use crate::Engine;
 use crate::sign_in::Credential;
 
@@ -83,17 +83,27 @@ impl Engine {
         connection: &Connection,
         request: &ApiRequest,
     ) -> Result<Answer, Error> {
+        self.call_watched(connection, request, &Unwatched).await
+    }
+
+    /// As [`Engine::call`]; `watcher` is told of each pause before it begins.
+    pub(crate) async fn call_watched(
+        &self,
+        connection: &Connection,
+        request: &ApiRequest,
+        watcher: &dyn Watch,
+    ) -> Result<Answer, Error> {
         let id = &connection.connection.connector;
         let missing = || Error::Connector(format!("there is no connector `{id}`"));
         let connector = self.inner.connectors.get(id).ok_or_else(missing)?;
 
         let credential = self.credential(connection).await?;
-        let answer = self.call_with(connection, &connector, request, &credential).await?;
+        let answer = self.call_with(connection, &connector, request, &credential, watcher).await?;
         if answer.status != 401 {
             return good(&connector.errors, answer, self.now());
         }
         let credential = self.renew(connection, &credential).await?;
-        let again = self.call_with(connection, &connector, request, &credential).await?;
+        let again = self.call_with(connection, &connector, request, &credential, watcher).await?;
         let again = Answer { requests: again.requests + answer.requests, ..again };
         good(&connector.errors, again, self.now())
     }
@@ -104,6 +114,7 @@ impl Engine {
         connector: &Connector,
         request: &ApiRequest,
         credential: &Credential,
+        watcher: &dyn Watch,
     ) -> Result<Answer, Error> {
         let values = self.values(connection, connector, &credential.values);
         let base = base_url(connector, &values)?;
@@ -114,7 +125,7 @@ impl Engine {
             .outgoing
             .budget(connection.id, || Budget::new(&connector.limit, &connector.errors, &values))?;
         let reach = self.reach(connector, &values)?;
-        self.inner.outgoing.send(&request, &reach, Some(&budget)).await
+        self.inner.outgoing.send_watched(&request, &reach, Some(&budget), watcher).await
     }
 
     /// What the connector's texts may speak of, for this connection.

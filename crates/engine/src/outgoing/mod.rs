@@ -146,6 +146,48 @@ pub(crate) struct Answer {
     pub(crate) requests: u32,
 }
 
+/// Why a call is not sent yet, or not again yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Because {
+    /// Its budget is used up: what the connector says, or what the last answer said.
+    Budget,
+    /// The other side said that it was too much.
+    TooMany,
+    /// It answered with this status.
+    Status(u16),
+    /// It could not be reached, or did not answer in time.
+    NoAnswer,
+}
+
+impl Because {
+    fn of(answer: &Result<Answer, Error>, budget: Option<&Budget>) -> Self {
+        match answer {
+            Ok(answer) if is_over(answer, budget) => Self::TooMany,
+            Ok(answer) => Self::Status(answer.status),
+            Err(_) => Self::NoAnswer,
+        }
+    }
+}
+
+/// A time in which nothing is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pause {
+    pub(crate) because: Because,
+    pub(crate) until: Timestamp,
+}
+
+/// Who wants to know of pauses while a call is under way.
+pub(crate) trait Watch: Sync {
+    /// A pause begins. What follows it is another pause, or the end of the call.
+    fn pauses(&self, pause: Pause);
+}
+
+struct Unwatched;
+
+impl Watch for Unwatched {
+    fn pauses(&self, _: Pause) {}
+}
+
 /// The handle; cheap to clone.
 #[derive(Clone)]
 pub struct Outgoing {
@@ -212,11 +254,22 @@ impl Outgoing {
         reach: &Reach,
         budget: Option<&Budget>,
     ) -> Result<Answer, Error> {
+        self.send_watched(request, reach, budget, &Unwatched).await
+    }
+
+    /// As [`Outgoing::send`]; `watcher` is told of each pause before it begins.
+    pub(crate) async fn send_watched(
+        &self,
+        request: &Request,
+        reach: &Reach,
+        budget: Option<&Budget>,
+        watcher: &dyn Watch,
+    ) -> Result<Answer, Error> {
         let host = request.url.host_str().unwrap_or_default().to_owned();
         let mut requests = 0;
         loop {
             if let Some(budget) = budget {
-                budget.wait(&host, self.inner.clock.now()).await?;
+                budget.wait(&host, self.inner.clock.now(), watcher).await?;
             }
             requests += 1;
             let answer = self.hops(request, reach).await;
@@ -237,6 +290,10 @@ impl Outgoing {
                 };
             }
             tracing::debug!(%host, requests, wait_ms = wait.as_millis(), "a call is tried again");
+            watcher.pauses(Pause {
+                because: Because::of(&answer, budget),
+                until: now.saturating_add(wait).unwrap_or(now),
+            });
             tokio::time::sleep(wait.unsigned_abs()).await;
         }
     }
@@ -256,6 +313,8 @@ impl Outgoing {
                 let asked = budget.and_then(|budget| budget.asked_wait(answer, now));
                 Some(asked.unwrap_or(again))
             }
+            // A 500 says nothing of what was done; a read does nothing.
+            Ok(answer) if answer.status == 500 => request.method.is_safe().then_some(again),
             Ok(answer) if matches!(answer.status, 502..=504) => {
                 let asked = budget.and_then(|budget| budget.asked_wait(answer, now));
                 request.method.is_idempotent().then(|| asked.unwrap_or(again))

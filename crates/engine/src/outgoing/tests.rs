@@ -276,9 +276,11 @@ async fn what_may_have_been_done_is_not_done_again() {
     let get = outgoing.send(&request(Method::GET, &server.url), &typed(), Some(&limit)).await;
     assert_eq!((get.unwrap().status, server.times()), (200, 3));
 
-    let server = Server::start([Reply::Status(500, &[])]).await;
-    let answer = outgoing.send(&request(Method::GET, &server.url), &typed(), None).await;
-    assert_eq!((answer.unwrap().status, server.times()), (500, 1));
+    let server = Server::start([Reply::Status(500, &[]), Reply::Status(500, &[])]).await;
+    let post = outgoing.send(&request(Method::POST, &server.url), &typed(), None).await;
+    assert_eq!((post.unwrap().status, server.times()), (500, 1));
+    let get = outgoing.send(&request(Method::GET, &server.url), &typed(), None).await;
+    assert_eq!((get.unwrap().status, server.times()), (200, 3));
 }
 
 #[tokio::test]

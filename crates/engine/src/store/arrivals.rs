@@ -36,6 +36,16 @@ impl Prepared {
     }
 }
 
+/// How far the times of two arrivals that overtake each other on their way here may be apart, in
+/// milliseconds. What is further apart is a clock that was set.
+const OVERTAKING: i64 = 1_000;
+
+/// When an event that follows one of `before` was received: a burst is stored in the order in which
+/// it is committed, and its clock times have the same order.
+fn in_order(at: i64, before: i64) -> i64 {
+    if before - at <= OVERTAKING { at.max(before) } else { at }
+}
+
 /// The statements of intake, and what the writer need not ask the database again.
 pub(super) struct Intake<'db> {
     begin: Statement<'db>,
@@ -48,6 +58,8 @@ pub(super) struct Intake<'db> {
     /// The newest id handed out, and how much of that is on disk.
     newest: i64,
     marked: i64,
+    /// When the newest one was received, as far as this writer knows.
+    newest_at: i64,
     inboxes: HashSet<i64>,
     types: HashMap<i64, HashMap<Box<str>, i64>>,
     type_count: usize,
@@ -78,6 +90,7 @@ impl<'db> Intake<'db> {
             db,
             newest,
             marked: newest,
+            newest_at: 0,
             inboxes: HashSet::new(),
             types: HashMap::new(),
             type_count: 0,
@@ -142,7 +155,7 @@ impl<'db> Intake<'db> {
         let inbox = event.inbox.get();
         self.know(inbox)?;
         let id = self.newest.checked_add(1).ok_or_else(|| Error::Io("no id is left".into()))?;
-        let received_at = event.received_at.as_millisecond();
+        let received_at = in_order(event.received_at.as_millisecond(), self.newest_at);
 
         if let Some(key) = &arrival.key {
             let first = self.arrived(inbox, key, id, received_at)?;
@@ -169,6 +182,7 @@ impl<'db> Intake<'db> {
         insert.raw_execute()?;
         // Only now: an id that was not used is the next one's. Ids of a failed commit stay unused.
         self.newest = id;
+        self.newest_at = received_at;
         Ok(Accepted::New(EventId::new(id)))
     }
 
@@ -245,4 +259,17 @@ pub(super) fn newest(db: &Connection) -> Result<i64> {
         [],
         |row| row.get(0),
     )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_order;
+
+    #[test]
+    fn a_burst_keeps_its_order_and_a_clock_may_be_set_back() {
+        assert_eq!(in_order(1_432, 0), 1_432);
+        assert_eq!(in_order(1_431, 1_432), 1_432);
+        assert_eq!(in_order(1_433, 1_432), 1_433);
+        assert_eq!(in_order(1_000, 90_000), 1_000);
+    }
 }

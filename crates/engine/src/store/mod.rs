@@ -181,7 +181,7 @@ impl Store {
         let readers = readers::Readers::start(dir, &index)?;
         let writer = Arc::new(writer::Shared::new());
         let others = vec![
-            checkpoint::start(Arc::clone(&checkpoints), dir)?,
+            checkpoint::start(Arc::clone(&checkpoints), dir, checkpoint::IDLE)?,
             index::start(Arc::clone(&index), dir)?,
         ];
         let followers =
@@ -462,6 +462,14 @@ impl Store {
     pub async fn delete_sync(&self, id: SyncId) -> Result<()> {
         self.write(move |db| syncs::delete(db, id)).await
     }
+    /// Deletes it with its runs, and lets go of its records, which [`Store::remove_orphans`] removes.
+    pub async fn delete_sync_and_records(&self, id: SyncId) -> Result<()> {
+        self.write(move |db| {
+            syncs::orphan_stream(db, id)?;
+            syncs::delete(db, id)
+        })
+        .await
+    }
 
     // -- sync runs
     /// Begins a run, unless one is under way: then that one is the answer. Sets when the sync
@@ -635,7 +643,8 @@ impl Store {
         self.inner.writer.write_in_steps(move |db| records::remove(db, stream))
     }
 
-    async fn remove_orphans(&self) -> Result<()> {
+    /// Removes the records that nothing holds any more, in steps.
+    pub async fn remove_orphans(&self) -> Result<()> {
         let orphans = self.read(|reader| records::orphans(&reader.db)).await?;
         for stream in orphans {
             self.remove_stream(stream)?.wait().await?;

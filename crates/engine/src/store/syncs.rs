@@ -106,6 +106,16 @@ pub(super) fn delete(db: &Connection, id: SyncId) -> Result<()> {
     )
 }
 
+/// Orphans the stream of a sync that is about to be deleted: its records are removed in steps.
+pub(super) fn orphan_stream(db: &Connection, id: SyncId) -> Result<()> {
+    db.prepare_cached(
+        "update streams set connection = null
+         where (connection, name) = (select connection, stream from syncs where id = :id)",
+    )?
+    .execute(named_params! { ":id": id.get() })?;
+    Ok(())
+}
+
 /// Deletes those of the sandbox.
 pub(super) fn delete_sandbox(db: &Connection) -> Result<()> {
     db.prepare_cached("delete from syncs where sandbox")?.execute([])?;

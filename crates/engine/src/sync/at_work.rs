@@ -147,7 +147,13 @@ impl AtWork {
     }
 
     pub(super) fn progress(&self) -> Progress {
-        locked(&self.state).meter.progress(Instant::now())
+        let state = locked(&self.state);
+        let waiting = state.waiting.clone();
+        Progress {
+            until: waiting.as_ref().and_then(|waiting| waiting.until),
+            why: waiting.map(|waiting| waiting.why),
+            ..state.meter.progress(Instant::now())
+        }
     }
 }
 

@@ -69,6 +69,15 @@ pub struct SyncRequest {
     pub schedule: Option<Schedule>,
 }
 
+/// What becomes of the records of a sync that is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Records {
+    /// They stay, and grow old.
+    Kept,
+    /// They go with it.
+    Deleted,
+}
+
 /// What a sync does now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SyncState {
@@ -90,7 +99,7 @@ pub enum SyncState {
 }
 
 /// How a run is getting on.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
     /// Records a second, over the last seconds.
     pub records_per_second: f64,
@@ -98,6 +107,10 @@ pub struct Progress {
     pub seconds_left: Option<u64>,
     /// How many requests it has made.
     pub requests: u64,
+    /// What it waits for just now, in a sentence.
+    pub why: Option<String>,
+    /// Until when, where that is known.
+    pub until: Option<Timestamp>,
 }
 
 /// A sync with what is known of it now.
@@ -259,18 +272,27 @@ impl Engine {
         self.sync(id).await
     }
 
-    /// Deletes it; its records stay.
+    /// Deletes it, and its records where they are not kept.
     ///
     /// # Errors
     ///
     /// The store's.
-    pub async fn delete_sync(&self, id: SyncId) -> Result<(), Error> {
-        let _changing = self.inner.syncs.changing.lock().await;
-        self.inner.store.delete_sync(id).await?;
+    pub async fn delete_sync(&self, id: SyncId, records: Records) -> Result<(), Error> {
+        let changing = self.inner.syncs.changing.lock().await;
+        match records {
+            Records::Kept => self.inner.store.delete_sync(id).await?,
+            Records::Deleted => self.inner.store.delete_sync_and_records(id).await?,
+        }
         if let Some(at_work) = self.inner.syncs.of_sync(id) {
             at_work.cancelled.cancel();
         }
         self.note(Noun::Syncs, 0);
+        // Many take their time, in which others may begin and end.
+        drop(changing);
+        if records == Records::Deleted {
+            self.inner.store.remove_orphans().await?;
+            self.note(Noun::Records, 0);
+        }
         Ok(())
     }
 

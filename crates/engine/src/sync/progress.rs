@@ -54,7 +54,13 @@ impl Meter {
             Some(left) if rate > 0.0 => Some((left as f64 / rate).ceil() as u64),
             _ => None,
         };
-        Progress { records_per_second: rate, seconds_left, requests: self.requests }
+        Progress {
+            records_per_second: rate,
+            seconds_left,
+            requests: self.requests,
+            why: None,
+            until: None,
+        }
     }
 }
 

@@ -14,15 +14,15 @@ use domain::id::ConnectionId;
 use domain::paging::{self, Cursor, PageRead};
 use domain::record::NewRecord;
 use domain::sync::{RunState, SyncRun};
-use jiff::Timestamp;
 use jiff::fmt::rfc2822;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::at_work::{AtWork, Waiting};
 use super::failure::{Failure, NotReady};
 use crate::Engine;
 use crate::changes::{Notice, Noun};
-use crate::outgoing::{self, Answer, ApiRequest};
+use crate::outgoing::{self, Answer, ApiRequest, Because, Pause, Watch};
 use crate::store::{self, SyncPage};
 
 /// How long an answer may take to be understood: its expressions are somebody else's program.
@@ -30,6 +30,11 @@ pub(super) const READING: Duration = Duration::from_secs(30);
 
 /// For how many records of a stream something is done one by one.
 const MOST_PARENTS: usize = 1_000;
+
+/// After how long without an answer a run says that it waits for one.
+const SLOW: Duration = Duration::from_secs(2);
+/// The shortest pause that is shown; nobody could read a shorter one.
+const WORTH_SAYING: SignedDuration = SignedDuration::from_millis(700);
 
 /// What a run reads, all of it at hand.
 struct Source {
@@ -197,15 +202,14 @@ impl Engine {
         let values = self.values(&connection, &source.connector, &credential.values);
         let request = paging::request(source.stream()?, cursor, &values)?;
         let request = ApiRequest::from(request);
+        let watcher = Watcher { engine: self, at_work, name: &connection.connection.name };
         let answer = loop {
-            match self.call(&connection, &request).await {
-                Err(outgoing::Error::RateLimited { host, until }) => {
-                    let why = format!("{host} allows no more calls for now");
-                    at_work.wait_for(Some(Waiting { why, until: Some(until) }));
-                    self.note(Noun::Syncs, 0);
+            let call = Box::pin(self.call_watched(&connection, &request, &watcher));
+            match watcher.until_slow(call).await {
+                Err(outgoing::Error::RateLimited { until, .. }) => {
+                    watcher.waits(Because::TooMany, until);
                     self.doze_until(until).await;
-                    at_work.wait_for(None);
-                    self.note(Noun::Syncs, 0);
+                    watcher.goes_on();
                 }
                 answer => break answer?,
             }
@@ -312,6 +316,63 @@ impl Engine {
                 return;
             }
             tokio::time::sleep(left.unsigned_abs().min(super::schedule::NAP)).await;
+        }
+    }
+}
+
+/// Shows on a sync what its call waits for.
+struct Watcher<'a> {
+    engine: &'a Engine,
+    at_work: &'a AtWork,
+    /// What its user calls the other side.
+    name: &'a str,
+}
+
+impl Watcher<'_> {
+    fn waits(&self, because: Because, until: Timestamp) {
+        let name = self.name;
+        let why = match because {
+            Because::Budget => format!("the calls that {name} allows are used up"),
+            Because::TooMany => format!("{name} says too many requests"),
+            Because::Status(status) => format!("{name} answered {status}"),
+            Because::NoAnswer => format!("{name} does not answer"),
+        };
+        self.show(Some(Waiting { why, until: Some(until) }));
+    }
+
+    fn goes_on(&self) {
+        self.show(None);
+    }
+
+    fn show(&self, waiting: Option<Waiting>) {
+        if self.at_work.waiting() != waiting {
+            self.at_work.wait_for(waiting);
+            self.engine.note(Noun::Syncs, 0);
+        }
+    }
+
+    /// Does a call; where no answer has come for a while, and nothing else is waited for, it says so.
+    async fn until_slow<T>(&self, mut call: impl Future<Output = T> + Unpin) -> T {
+        let answer = match tokio::time::timeout(SLOW, &mut call).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                if self.at_work.waiting().is_none() {
+                    let why = format!("{} takes long to answer", self.name);
+                    self.show(Some(Waiting { why, until: None }));
+                }
+                call.await
+            }
+        };
+        self.goes_on();
+        answer
+    }
+}
+
+impl Watch for Watcher<'_> {
+    fn pauses(&self, pause: Pause) {
+        let left = pause.until.duration_since(self.engine.now());
+        if left >= WORTH_SAYING {
+            self.waits(pause.because, pause.until);
         }
     }
 }

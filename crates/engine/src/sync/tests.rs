@@ -546,6 +546,26 @@ async fn a_run_waits_as_long_as_it_is_told_to() {
 }
 
 #[tokio::test]
+async fn a_run_says_what_it_waits_for_before_it_tries_again() {
+    let bench = Bench::start().await;
+    let soon = Reply::Status(StatusCode::TOO_MANY_REQUESTS, &[("retry-after", "15")]);
+    bench.api.replies([soon, page(1..=2, None)]);
+    let sync = bench.orders().await;
+
+    let (why, until) = bench
+        .until(async || match bench.state(sync).await {
+            SyncState::Waiting { why, until } => Some((why, until)),
+            _ => None,
+        })
+        .await;
+
+    assert!(why.ends_with("says too many requests"), "{why}");
+    assert_eq!(until, Some(bench.clock.now() + SignedDuration::from_secs(15)));
+    let status = bench.engine.sync(sync).await.unwrap();
+    assert_eq!(status.progress.unwrap().why, Some(why));
+}
+
+#[tokio::test]
 async fn the_first_run_begins_as_soon_as_the_connection_is_ready() {
     let since = "2026-03-02T08:00:00Z".parse().unwrap();
     let state = ConnectionState::NeedsSignIn { why: "it was never signed in".into(), since };
@@ -644,11 +664,28 @@ async fn a_deleted_sync_stops_and_its_records_stay() {
     bench.api.was_asked(2).await;
     bench.until(async || (bench.keys().await.len() == 2).then_some(())).await;
 
-    bench.engine.delete_sync(sync).await.unwrap();
+    bench.engine.delete_sync(sync, Records::Kept).await.unwrap();
 
     assert!(bench.engine.syncs().await.unwrap().is_empty());
     bench.until(async || bench.engine.inner.syncs.of_sync(sync).is_none().then_some(())).await;
     assert_eq!(bench.keys().await, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn records_go_with_their_sync_where_that_is_asked_for() {
+    let bench = Bench::start().await;
+    bench.api.replies([page(1..=2, None), page(1..=3, None)]);
+    let sync = bench.orders().await;
+    bench.end(sync, 1).await;
+
+    bench.engine.delete_sync(sync, Records::Deleted).await.unwrap();
+    assert_eq!(bench.keys().await, [""; 0]);
+
+    // A sync of the same stream begins with nothing.
+    let again = bench.orders().await;
+    let run = bench.end(again, 1).await;
+    assert_eq!((run.counts.inserted, run.counts.unchanged), (3, 0));
+    assert_eq!(bench.keys().await, ["1", "2", "3"]);
 }
 
 #[tokio::test]

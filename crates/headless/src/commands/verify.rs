@@ -5,6 +5,7 @@
 //! exit 1.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,7 +14,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::connector::{Connector, Verify, Webhooks};
 use domain::event::Proof;
-use domain::refusal::Reason;
 use domain::secret::{Secret, Secrets};
 use domain::signature::{self, Given, Request};
 use engine::connector::Connectors;
@@ -127,7 +127,7 @@ pub(crate) fn run(args: &VerifyArgs, data_dir: &Path, format: Format) -> Result<
             ExitCode::SUCCESS
         }
         Err(error) => {
-            refused(&error, format);
+            refused(&error, unlike(webhooks, given.secrets), format);
             ExitCode::FAILURE
         }
     })
@@ -206,40 +206,49 @@ fn read<T: DeserializeOwned>(path: &Path, code: &str) -> Result<T, Failure> {
     })
 }
 
+/// Whether a person reads the answer: programs get JSON, whether or not they ask for it.
+fn for_people(format: Format) -> bool {
+    format == Format::Text && std::io::stdout().is_terminal()
+}
+
 fn valid(proof: Proof, format: Format) {
-    match (format, proof) {
-        (Format::Json, _) | (Format::Text, Proof::Verified) => {
-            say_json(&json!({ "verdict": "valid" }));
-        }
-        (Format::Text, _) => {
-            say_json(&json!({ "verdict": "valid" }));
-            crate::output::complain("This connector asks for no signature.");
-        }
+    if for_people(format) {
+        say("Valid: this is what the sender signed.");
+    } else {
+        say_json(&json!({ "verdict": "valid" }));
+    }
+    if format == Format::Text && proof != Proof::Verified {
+        crate::output::complain("This connector asks for no signature.");
     }
 }
 
-fn refused(error: &signature::Error, format: Format) {
+fn refused(error: &signature::Error, unlike: Option<String>, format: Format) {
     let reason = error.reason();
-    let code = serde_json::to_value(reason).unwrap_or(Value::Null);
-    let verdict = json!({
-        "verdict": "refused",
-        "code": code,
-        "message": error.to_string(),
-        "hint": hint(error, reason),
-    });
-    match format {
-        Format::Json => say_json(&verdict),
-        Format::Text => say(&format!("{verdict:#}")),
+    let hint = match (error, unlike) {
+        (signature::Error::BadSecret(_), _) => WHOLE.to_owned(),
+        // It can be used, and no sender would have given it out.
+        (signature::Error::Mismatch, Some(unlike)) => format!("{unlike}. {WHOLE}"),
+        _ => api::refusal_hint(reason).to_owned(),
+    };
+    if for_people(format) {
+        say(&format!("Refused: {error}."));
+        say(&hint);
+        return;
     }
+    let code = serde_json::to_value(reason).unwrap_or(Value::Null);
+    let message = error.to_string();
+    say_json(&json!({ "verdict": "refused", "code": code, "message": message, "hint": hint }));
 }
 
-fn hint(error: &signature::Error, reason: Reason) -> &'static str {
-    match error {
-        signature::Error::BadSecret(_) => {
-            "Copy the whole secret from the sender's page, with what stands before it."
-        }
-        _ => api::refusal_hint(reason),
-    }
+const WHOLE: &str = "Copy the whole secret from the sender's page, with what stands before it.";
+
+/// The first secret that is not of the form that the connector's rule asks for.
+fn unlike(webhooks: &Webhooks, secrets: &Secrets) -> Option<String> {
+    webhooks.secret_fields().into_iter().find_map(|field| {
+        let values = secrets.all(&field.name).iter().map(|value| value.expose().trim());
+        let problem = values.filter_map(|value| field.field.problem(Some(value))).next()?;
+        Some(format!("The `{}` {problem}", field.name))
+    })
 }
 
 #[cfg(test)]

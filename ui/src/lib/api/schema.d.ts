@@ -675,7 +675,7 @@ export interface paths {
         get: operations["get_sync"];
         put?: never;
         post?: never;
-        /** Deletes it; its records stay. */
+        /** Deletes it with the list of its runs. */
         delete: operations["delete_sync"];
         options?: never;
         head?: never;
@@ -1163,12 +1163,16 @@ export interface components {
             local_url: string;
             /** @description Its address for the world, while a tunnel runs. */
             public_url: string | null;
+            /** @description Whether a probe has come back through that address lately. */
+            public_proved: boolean;
             created_at: components["schemas"]["Time"];
             heard_at?: components["schemas"]["Time"] | null;
             events: components["schemas"]["Count"];
             registration: components["schemas"]["Registration"];
             /** @description The names of the secrets that it has. */
             secret_names: string[];
+            /** @description The names of those that it still needs from its user: until then it refuses everything. */
+            missing_secrets: string[];
             /** @description Whether what it accepts is signed. */
             signed: boolean;
             sandbox: boolean;
@@ -1284,6 +1288,9 @@ export interface components {
             seconds_left?: number | null;
             /** Format: int64 */
             requests: number;
+            /** @description What it waits for just now. */
+            why?: string | null;
+            until?: components["schemas"]["Time"] | null;
         };
         /**
          * @description Why an event is believed.
@@ -3189,7 +3196,10 @@ export interface operations {
     };
     delete_sync: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Its records, too; otherwise they stay, and grow old. */
+                records?: boolean;
+            };
             header?: never;
             path: {
                 id: string;
