@@ -472,4 +472,6 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 #[cfg(test)]
+mod schemes;
+#[cfg(test)]
 mod tests;
