@@ -82,6 +82,8 @@ pub(crate) struct Inner {
     pub(crate) tunnels: tunnel::Tunnels,
     pub(crate) syncs: sync::Syncs,
     pub(crate) inboxes: inbox::Inboxes,
+    /// Certificates and sets of keys that signatures speak of.
+    pub(crate) documents: inbox::Documents,
     /// Wakes the task that tells senders of addresses.
     pub(crate) registration: Notify,
     pub(crate) sign_ins: sign_in::SignIns,
@@ -145,6 +147,7 @@ impl Engine {
         let inner = Inner {
             outgoing: Outgoing::new(clock.clone())?,
             inboxes: inbox::Inboxes::load(&store).await?,
+            documents: inbox::Documents::default(),
             registration: Notify::new(),
             sign_ins: sign_in::SignIns::default(),
             api_port: OnceLock::new(),

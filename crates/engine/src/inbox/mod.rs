@@ -6,6 +6,7 @@
 //!
 //! Nothing here knows about tunnels: a tunnel only makes a listener reachable.
 
+mod documents;
 mod open;
 mod receive;
 pub(crate) mod registration;
@@ -27,6 +28,7 @@ use crate::changes::{Notice, Noun};
 use crate::field::{self, Missing, Problem};
 use crate::{Engine, outgoing, random, store, vault};
 
+pub(crate) use self::documents::Documents;
 pub(crate) use self::open::{Inboxes, OpenInbox};
 
 /// Why something was not done with an inbox.

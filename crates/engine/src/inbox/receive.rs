@@ -21,6 +21,7 @@ use domain::template::Place;
 use domain::{mask, text};
 use jiff::Timestamp;
 
+use super::documents::Wanted;
 use super::{Answer, Delivery, OpenInbox, Received};
 use crate::changes::{Notice, Noun};
 use crate::{Engine, store};
@@ -86,7 +87,14 @@ impl Engine {
             }
             Err(error) => {
                 let (reason, message) = (error.reason(), error.to_string());
-                self.refused(&open, webhooks, &delivery, reason, message, now)
+                let refused = self.refused(&open, webhooks, &delivery, reason, message, now);
+                match error {
+                    // Neither is the sender's fault, and what it tries again may be taken.
+                    signature::Error::Missing(_) | signature::Error::NoSecret(_) => {
+                        Received::Overloaded(overloaded(&webhooks.answer))
+                    }
+                    _ => refused,
+                }
             }
             Ok(verified) => {
                 if let Some(answer) = handshake(Proved::Yes) {
@@ -128,9 +136,28 @@ impl Engine {
         settings: &BTreeMap<String, String>,
         now: Timestamp,
     ) -> Result<Verified, signature::Error> {
-        let documents = BTreeMap::new();
-        let given = Given { secrets, settings, documents: &documents, trust_anchor: None };
-        signature::verify(&webhooks.verify, request, &given, now)
+        let mut documents = BTreeMap::new();
+        let mut renewed = false;
+        loop {
+            let given = Given { secrets, settings, documents: &documents, trust_anchor: None };
+            let verdict = signature::verify(&webhooks.verify, request, &given, now);
+            let (document, wanted) = match &verdict {
+                Err(signature::Error::Missing(document)) => (document, Wanted::Kept),
+                // The sender may have a new key since: looked for once.
+                Err(signature::Error::UnknownKey { document, .. }) if !renewed => {
+                    renewed = true;
+                    (document, Wanted::Newer)
+                }
+                _ => return verdict,
+            };
+            let fetched =
+                tokio::time::timeout(patience(webhooks), self.document(&document.url, wanted));
+            let Ok(Some(text)) = fetched.await else { return verdict };
+            let known = documents.insert(document.url.to_string(), text.clone());
+            if known == Some(text) {
+                return verdict;
+            }
+        }
     }
 
     /// Stores the arrivals of a request, all or none, and answers once they are on the disk.
