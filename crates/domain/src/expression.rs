@@ -3,10 +3,11 @@
 //! They are somebody else's program. Only functions that are listed here exist: nothing that reads
 //! the environment, further inputs or a clock of its own (`now` is the time of the run, given by
 //! the caller), nothing that ends or prints. Definitions and loops without an end (`def`, `repeat`,
-//! `while`, `until`, `recurse(f)`) are refused when an expression is compiled, since jaq has no
-//! fuel: what is left ends, and takes time in proportion to its input and its literals. What comes
-//! out is capped in number and size. Memory within one run is not: whoever runs expressions of a
-//! stranger does so on a thread with a deadline.
+//! `while`, `until`, `recurse(f)`) are refused when an expression is compiled. What is left ends,
+//! but may take long: each run has a budget of steps and of bytes (see [`metered`]), and what comes
+//! out is capped in number.
+
+mod metered;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -21,6 +22,7 @@ use jaq_json::Val;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use self::metered::{Metered, within};
 use crate::json::Json;
 
 /// How many values one expression may yield.
@@ -94,6 +96,9 @@ pub enum RunError {
     /// It yields more than [`MAX_OUTPUTS`] values.
     #[error("`{0}` yields more than {MAX_OUTPUTS} values")]
     TooMany(String),
+    /// It takes more time or memory than a run may.
+    #[error("`{0}` is too much work for this input")]
+    TooMuch(String),
 }
 
 /// What native functions know of the run: the time.
@@ -106,7 +111,7 @@ pub(crate) struct RunData<'a> {
 }
 
 impl DataT for Run {
-    type V<'a> = Val;
+    type V<'a> = Metered;
     type Data<'a> = RunData<'a>;
 }
 
@@ -196,19 +201,31 @@ impl Expression {
         if let Some(value) = self.path.as_deref().and_then(|path| along(path, input)) {
             return Ok(vec![value]);
         }
+        within(|| self.run(input, now).take(most).collect())
+            .unwrap_or_else(|| Err(RunError::TooMuch(self.text.to_string())))
+    }
+
+    /// What it yields, one by one. To be called [`within`] a budget.
+    fn run(&self, input: &Json, now: Timestamp) -> impl Iterator<Item = Result<Json, RunError>> {
         let data = RunData { lut: &self.filter.lut, now };
-        self.filter
-            .id
-            .run::<Run>((Ctx::new(data, Vars::new([])), input.0.clone()))
-            .take(most)
-            .map(|output| match jaq_core::unwrap_valr(output) {
-                Ok(value) => Ok(Json(value)),
+        let context = Ctx::new(data, Vars::new([]));
+        self.filter.id.run::<Run>((context, Metered(input.0.clone()))).map(|output| {
+            match jaq_core::unwrap_valr(output) {
+                Ok(value) => Ok(Json(value.0)),
                 Err(error) => Err(RunError::Failed {
                     text: self.text.to_string(),
-                    problem: crate::text::clean(&error.to_string(), 200),
+                    problem: crate::text::clean(&message(error), 200),
                 }),
-            })
-            .collect()
+            }
+        })
+    }
+}
+
+/// What an error says. One that is a text is not put in quotes.
+fn message(error: jaq_core::Error<Metered>) -> String {
+    match error.into_val().0 {
+        Val::TStr(text) => String::from_utf8_lossy(&text).into_owned(),
+        other => Metered(other).to_string(),
     }
 }
 
@@ -238,12 +255,35 @@ fn plain_path(text: &str) -> Option<Arc<[Box<str>]>> {
 
 /// The standard library without what is left out, parsed once.
 static DEFINITIONS: LazyLock<Vec<Def<&'static str>>> = LazyLock::new(|| {
-    jaq_core::defs()
+    regexes()
+        .chain(jaq_core::defs())
         .chain(jaq_std::defs())
         .chain(jaq_json::defs())
         .filter(|definition| !LEFT_OUT.contains(&definition.name))
         .collect()
 });
+
+/// The library's three functions that take a regular expression, each behind a charge for it.
+fn regexes() -> impl Iterator<Item = Def<&'static str>> {
+    jaq_core::load::parse(
+        "def matches($re; $flags): charge_regex($re) as $_ | std_matches($re; $flags);
+         def split_matches($re; $flags): charge_regex($re) as $_ | std_split_matches($re; $flags);
+         def split_($re; $flags): charge_regex($re) as $_ | std_split_($re; $flags);",
+        |parser| parser.defs(),
+    )
+    .unwrap_or_default()
+    .into_iter()
+}
+
+/// What the library's own one is called here.
+fn renamed(name: &'static str) -> &'static str {
+    match name {
+        "matches" => "std_matches",
+        "split_matches" => "std_split_matches",
+        "split_" => "std_split_",
+        other => other,
+    }
+}
 
 /// The names that `term` calls, and those that the definitions of these names call.
 ///
@@ -268,21 +308,23 @@ fn needed<'t>(term: &'t Term<&'t str>) -> HashSet<&'t str> {
     names
 }
 
-/// The listed native functions of these names, with three of our own.
+/// The listed native functions of these names, with some of our own.
 fn natives(names: &HashSet<&str>) -> impl Iterator<Item = Fun<Run>> {
-    let ours: [(&'static str, usize, jaq_core::RunPtr<Run>); 3] = [
+    let ours: [(&'static str, usize, jaq_core::RunPtr<Run>); 4] = [
         ("now", 0, |cv| bome(Ok(seconds(cv.0.data().now)))),
         ("fromjson", 0, |cv| bome(from_json(&cv.1))),
+        ("charge_regex", 1, |mut cv| bome(metered::regex(&cv.0.pop_var()))),
         ("range", 3, |mut cv| {
             let (by, to, from) = (cv.0.pop_var(), cv.0.pop_var(), cv.0.pop_var());
             range(&from, &to, &by)
         }),
     ];
+    let ours = ours.into_iter().chain(metered::natives::ALL);
     let ours = ours.map(|(name, arity, run)| (name, v(arity), Native::<Run>::new(run)));
     // None of ours is among the listed ones, so that the library's own are left out.
     jaq_core::funs()
         .chain(jaq_std::funs())
-        .chain(jaq_json::funs())
+        .map(|(name, arity, run)| (renamed(name), arity, run))
         .filter(|(name, ..)| NATIVES.contains(name))
         .chain(ours)
         .filter(|(name, ..)| names.contains(name))
@@ -300,13 +342,6 @@ const NATIVES: &[&str] = &[
     "last",
     "limit",
     "skip",
-    "length",
-    "contains",
-    "has",
-    "indices",
-    "bsearch",
-    "tojson",
-    "tobytes",
     // numbers
     "floor",
     "round",
@@ -343,9 +378,9 @@ const NATIVES: &[&str] = &[
     "trim",
     "ltrim",
     "rtrim",
-    "matches",
-    "split_matches",
-    "split_",
+    "std_matches",
+    "std_split_matches",
+    "std_split_",
     "split",
     "escape_sh",
     "escape_html",
@@ -370,28 +405,29 @@ const NATIVES: &[&str] = &[
     "mktime",
 ];
 
-fn seconds(now: Timestamp) -> Val {
-    Val::from(now.as_duration().as_secs_f64())
+fn seconds(now: Timestamp) -> Metered {
+    now.as_duration().as_secs_f64().into()
 }
 
 /// As the library's, but with our limit on nesting: texts inside of data are data too.
-fn from_json(value: &Val) -> jaq_json::ValR {
-    let fail = |problem: String| jaq_core::Error::new(Val::from(problem));
-    match value {
+fn from_json(value: &Metered) -> jaq_core::ValR<Metered> {
+    let fail = |problem: String| jaq_core::Error::new(problem.into());
+    match &value.0 {
         Val::TStr(bytes) | Val::BStr(bytes) => {
-            Json::parse(bytes).map(|json| json.0).map_err(|error| fail(error.to_string()))
+            metered::charge_parsing(bytes.len());
+            Json::parse(bytes).map(|json| Metered(json.0)).map_err(|error| fail(error.to_string()))
         }
         _ => Err(fail("only a text can be read as JSON".into())),
     }
 }
 
 /// Whole numbers only, and at most [`MAX_RANGE`] of them.
-fn range<'a>(from: &Val, to: &Val, by: &Val) -> jaq_core::ValXs<'a, Val> {
-    let int = |value: &Val| match value {
+fn range<'a>(from: &Metered, to: &Metered, by: &Metered) -> jaq_core::ValXs<'a, Metered> {
+    let int = |value: &Metered| match &value.0 {
         Val::Num(number) => number.as_isize(),
         _ => None,
     };
-    let fail = |problem: &str| bome(Err(jaq_core::Error::new(Val::from(problem.to_owned()))));
+    let fail = |problem: &str| bome(Err(jaq_core::Error::new(problem.to_owned().into())));
     let (Some(from), Some(to), Some(by)) = (int(from), int(to), int(by)) else {
         return fail("`range` takes whole numbers");
     };
@@ -405,7 +441,7 @@ fn range<'a>(from: &Val, to: &Val, by: &Val) -> jaq_core::ValXs<'a, Val> {
     Box::new(
         std::iter::successors(Some(from), move |at| at.checked_add(by))
             .take_while(within)
-            .map(|at| Ok(Val::from(at))),
+            .map(|at| Ok(at.into())),
     )
 }
 
@@ -772,6 +808,93 @@ mod tests {
         assert!(check("range(0; 10; 0)", "null").contains("needs a step"));
         assert_eq!(check("[range(5; 0; -2)]", "null"), "[5,3,1]");
         assert_eq!(check("[range(5; 0)]", "null"), "[]");
+    }
+
+    #[test]
+    fn what_is_too_much_work_ends() {
+        for text in [
+            "[limit(1; range(10000) as $a | range(10000) as $b | range(10000) | select(. < 0))]",
+            "[limit(1; .[] as $a | .[] as $b | .[] as $c | .[] | select(. < 0))]",
+            "reduce range(60) as $i (\"aaaa\"; . + .) | .[0:5]",
+            "reduce range(60) as $i ([1]; . + .) | .[0:5]",
+            "\"a\" * 3000000000 | .[0:3]",
+            "\"a\" * 1e300 | .[0:3]",
+            "reduce range(60) as $i (7; . * .) | . > 0",
+            "[range(10000) as $a | range(10000)] | length",
+            "reduce range(10000) as $i (0; [.])",
+            "reduce range(10000) as $i (.; {a: .})",
+            "reduce range(10000) as $i ({}; .a = .) | .b",
+            "[range(10000) | . as $x | \"\\($x)\" | test(\"(a|b){100}\")] | length",
+            "([range(10000)] | tojson) as $t | [range(10000) | $t | fromjson] | length",
+            "[range(10000)] as $a | [$a[] | $a - [.]] | length",
+            "[range(10000)] as $a | [$a[] | $a | contains([-1])] | length",
+            "[range(10000)] as $a | [$a[] | [$a, .] | sort] | length",
+            "[range(10000)] as $a | [$a[] | try ($a | .x) catch \"\"] | length",
+        ] {
+            let input: Vec<_> = (0..1_000).map(|n| n.to_string()).collect();
+            let failed = check(text, &format!("[{}]", input.join(",")));
+
+            let expected = format!("`{text}` is too much work for this input");
+            assert!(failed == expected || failed.contains("object"), "{text}: {failed}");
+        }
+    }
+
+    #[test]
+    fn a_regular_expression_that_grows_is_refused() {
+        let failed = check("test(\"((a{100}){100}){100}\")", "\"a\"");
+
+        assert!(failed.contains("size limit"), "{failed}");
+    }
+
+    #[test]
+    fn the_work_of_a_page_is_not_too_much() {
+        let record = |n| format!(r#"{{"id":{n},"lines":[{{"sku":"a-{n}","price":"1.50"}},{{}}]}}"#);
+        let records: Vec<_> = (0..10_000).map(record).collect();
+        let page = format!(r#"{{"data":[{}]}}"#, records.join(","));
+        let text = ".data | map(select(.lines | length > 1) | {id, skus: [.lines[].sku // \"-\"]}) | length";
+
+        assert_eq!(check(text, &page), "10000");
+        let names: Vec<_> = (0..1_000).map(|n| format!("\"name {n}\"")).collect();
+        assert_eq!(check("join(\", \") | length", &format!("[{}]", names.join(","))), "9888");
+    }
+
+    #[test]
+    fn what_is_written_into_data_goes_where_jq_puts_it() {
+        let input = r#"{"a":{"b":[1,2,3]},"c":null}"#;
+
+        assert_eq!(check(".a.b[1] = 7", input), r#"{"a":{"b":[1,7,3]},"c":null}"#);
+        assert_eq!(check(".a.b[-1] |= . + 1 | .a.b", input), "[1,2,4]");
+        assert_eq!(check(".a.b[] |= . * 2 | .a.b", input), "[2,4,6]");
+        assert_eq!(check(".c.d = 1 | .c", input), r#"{"d":1}"#);
+        assert_eq!(check("del(.a.b[0]) | .a.b", input), "[2,3]");
+        assert_eq!(check("del(.c) | keys", input), r#"["a"]"#);
+        assert_eq!(check("map_values(1)", input), r#"{"a":1,"c":1}"#);
+        assert_eq!(check("with_entries(.value = 2)", input), r#"{"a":2,"c":2}"#);
+        assert!(check(".a = 1", "[]").contains("cannot use"), "{}", check(".a = 1", "[]"));
+    }
+
+    #[test]
+    fn what_the_library_offers_for_json_works() {
+        assert_eq!(
+            check("map(length)", r#"[null,-2,1.5,"é","",[1],{"a":1}]"#),
+            "[0,2,1.5,1,0,1,1]"
+        );
+        assert_eq!(check("contains({a: [\"x\"]})", r#"{"a":["wxyz"],"b":1}"#), "true");
+        assert_eq!(check("contains([2])", "[1]"), "false");
+        assert_eq!(check("has(\"a\"), has(\"b\")", r#"{"a":null}"#), "true false");
+        assert_eq!(check("has(0), has(1)", "[7]"), "true false");
+        assert_eq!(check("indices(\"b\"), indices(\"\")", "\"ébab\""), "[1,3] []");
+        assert_eq!(check("indices(1), indices([1,2])", "[1,2,1,2]"), "[0,2] [0,2]");
+        assert_eq!(check("index(\",\")", "\"a,b\""), "1");
+        assert_eq!(
+            check("tojson, (tojson | fromjson)", r#"{"a":"x"}"#),
+            r#""{\"a\":\"x\"}" {"a":"x"}"#
+        );
+        assert_eq!(check("map(bsearch(1, 4))", "[[1,2,3]]"), "[0,-4]");
+        assert_eq!(
+            check("\"aXbXc\" | [splits(\"X\")], sub(\"X\"; \"-\"), gsub(\"X\"; \"-\")", "1"),
+            r#"["a","b","c"] "a-bXc" "a-b-c""#
+        );
     }
 
     #[test]

@@ -15,6 +15,10 @@ pub const MAX_DEPTH: usize = 200;
 /// How many digits a number may have.
 pub const MAX_DIGITS: usize = 1_000;
 
+/// How many values there may be. Five bytes can be a value that takes four hundred in memory, and
+/// a stranger may send several million bytes.
+pub const MAX_VALUES: usize = 100_000;
+
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Json(pub(crate) Val);
@@ -31,6 +35,9 @@ pub enum Error {
     /// A number with more digits than [`MAX_DIGITS`].
     #[error("a number with more than {MAX_DIGITS} digits")]
     TooLong,
+    /// More values than the reader takes.
+    #[error("JSON of more than {0} values")]
+    TooMany(usize),
 }
 
 impl Json {
@@ -38,13 +45,22 @@ impl Json {
     ///
     /// # Errors
     ///
-    /// When `bytes` are not one JSON value, or one that is nested too deep.
+    /// When `bytes` are not one JSON value, or one that is beyond a limit.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        Self::parse_up_to(bytes, MAX_VALUES)
+    }
+
+    /// The same with another limit on how many values there are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Json::parse`].
+    pub fn parse_up_to(bytes: &[u8], values: usize) -> Result<Self, Error> {
         // jaq reads more than JSON (comments, NaN), and recurses. This looks through all of it
         // without recursion first, so that the limits below see what jaq will see.
         serde_json::from_slice::<IgnoredAny>(bytes)
             .map_err(|error| Error::Syntax(error.to_string()))?;
-        check_limits(bytes)?;
+        check_limits(bytes, values)?;
         jaq_json::read::parse_single(bytes)
             .map(Self)
             .map_err(|error| Error::Syntax(error.to_string()))
@@ -162,10 +178,10 @@ impl From<&serde_json::Value> for Json {
     }
 }
 
-/// How deep the brackets outside of texts are nested, and how long the runs of digits are. `bytes`
-/// must be JSON.
-pub(crate) fn check_limits(bytes: &[u8]) -> Result<(), Error> {
-    let (mut depth, mut digits) = (0usize, 0usize);
+/// How deep the brackets outside of texts are nested, how long the runs of digits are, and how many
+/// values there are. `bytes` must be JSON.
+pub(crate) fn check_limits(bytes: &[u8], values: usize) -> Result<(), Error> {
+    let (mut depth, mut digits, mut found) = (0usize, 0usize, 1usize);
     let (mut in_text, mut escaped) = (false, false);
     for byte in bytes {
         if in_text {
@@ -180,8 +196,12 @@ pub(crate) fn check_limits(bytes: &[u8]) -> Result<(), Error> {
         digits = if byte.is_ascii_digit() { digits + 1 } else { 0 };
         match byte {
             b'"' => in_text = true,
-            b'[' | b'{' => depth += 1,
+            b'[' | b'{' => {
+                depth += 1;
+                found += 1;
+            }
             b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' => found += 1,
             _ => {}
         }
         if depth > MAX_DEPTH {
@@ -189,6 +209,9 @@ pub(crate) fn check_limits(bytes: &[u8]) -> Result<(), Error> {
         }
         if digits > MAX_DIGITS {
             return Err(Error::TooLong);
+        }
+        if found > values {
+            return Err(Error::TooMany(values));
         }
     }
     Ok(())
@@ -234,6 +257,16 @@ mod tests {
         assert!(Json::parse(number(MAX_DIGITS).as_bytes()).is_ok());
         assert_eq!(Json::parse(number(MAX_DIGITS + 1).as_bytes()), Err(Error::TooLong));
         assert!(Json::parse(format!("\"{}\"", "7".repeat(5_000)).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn values_have_an_end() {
+        let values = |count: usize| format!("[{}1]", "{\"\":[1,2]},".repeat(count / 4));
+
+        assert!(Json::parse(values(MAX_VALUES - 4).as_bytes()).is_ok());
+        let failed = Json::parse(values(MAX_VALUES + 4).as_bytes());
+        assert_eq!(failed, Err(Error::TooMany(MAX_VALUES)));
+        assert!(Json::parse(format!("\"{}\"", ",[".repeat(MAX_VALUES)).as_bytes()).is_ok());
     }
 
     #[test]

@@ -40,6 +40,9 @@ use crate::text::clean;
 use self::mark::Mark;
 pub use self::mark::read_time;
 
+/// How many values a page may hold.
+const PAGE_VALUES: usize = 2_000_000;
+
 /// More pages than this in one run are taken for pages without an end.
 pub const MAX_PAGES: u64 = 1_000_000;
 
@@ -669,7 +672,7 @@ impl<'a> Document<'a> {
         if body.trim_ascii_start().starts_with(b"<") {
             return Err(Error::WebPage);
         }
-        json::check_limits(body)?;
+        json::check_limits(body, PAGE_VALUES)?;
         let text: &RawValue = serde_json::from_slice(body)
             .map_err(|error| json::Error::Syntax(clean(&error.to_string(), 200)))?;
         Ok(Self::part(text.get()))
@@ -686,7 +689,8 @@ impl<'a> Document<'a> {
 
     fn value(&self) -> &Json {
         // Both readers take the same texts; should they not, nothing is found in it.
-        self.value.get_or_init(|| Json::parse(self.text.as_bytes()).unwrap_or_default())
+        let parse = || Json::parse_up_to(self.text.as_bytes(), PAGE_VALUES).unwrap_or_default();
+        self.value.get_or_init(parse)
     }
 
     /// The first value of `expression` as text, as [`Expression::text_of`] has it.
