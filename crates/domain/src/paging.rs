@@ -342,7 +342,7 @@ const fn fits(paging: Option<&Paging>, position: &Position) -> bool {
 /// When a text of the connector cannot be filled in.
 pub fn request(stream: &Stream, cursor: &Cursor, values: &Value) -> Result<PageRequest, Error> {
     let ask = match &stream.source {
-        Source::Pages(ask) => ask,
+        Source::Pages(ask) => &**ask,
         Source::Job(job) => job.download.as_ref().ok_or(Error::NoPages)?,
         Source::Journal(_) => return Err(Error::NoPages),
     };
@@ -733,14 +733,12 @@ fn items<'a>(
         true => Ok(Vec::new()),
         false => Err(Error::NoRecords(stream.records.text().into())),
     };
-    if let Some(path) = stream.records.path() {
-        if let Some(found) = raw::at(&body.text, path) {
-            return match raw::items(found) {
-                Some(items) => Ok(items.into_iter().map(Document::part).collect()),
-                None if found == "null" => missing(),
-                None => Ok(vec![Document::part(found)]),
-            };
-        }
+    if let Some(found) = stream.records.path().and_then(|path| raw::at(&body.text, path)) {
+        return match raw::items(found) {
+            Some(items) => Ok(items.into_iter().map(Document::part).collect()),
+            None if found == "null" => missing(),
+            None => Ok(vec![Document::part(found)]),
+        };
     }
     let mut items = Vec::new();
     for yielded in stream.records.all(body.value(), now)? {

@@ -188,7 +188,7 @@ impl Connector {
                 secrets: fields(webhooks.secret_fields()),
                 settings: fields(webhooks.setting_fields()),
                 topics: webhooks.topics.clone(),
-                registers: connector.register.is_some(),
+                registers: connector.register.as_ref().is_some_and(|it| it.is_by_calls()),
                 signed: webhooks.signed(),
             }),
         }

@@ -68,12 +68,14 @@ impl Action {
                 None => absent.push(format!("input.{name}")),
             }
         }
-        let ask = match (self.idempotency.as_ref().map(|it| &it.by), key, ask) {
+        let keyed;
+        let ask = match (self.idempotency.as_ref().map(|it| &it.by), key, &**ask) {
             (Some(IdempotencyBy::Directive(name)), Some(key), Ask::Graphql(graphql)) => {
                 let text = with_directive(&graphql.text, name, key);
-                &Ask::Graphql(super::Graphql { text, ..graphql.clone() })
+                keyed = Ask::Graphql(super::Graphql { text, ..graphql.clone() });
+                &keyed
             }
-            _ => ask,
+            (_, _, ask) => ask,
         };
         let mut rendered = ask.render(&values, &absent)?;
         match (self.idempotency.as_ref().map(|it| &it.by), key) {
@@ -114,7 +116,7 @@ fn with_directive(text: &str, name: &str, key: &str) -> String {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Does {
     /// It makes a call.
-    Call(Ask),
+    Call(Box<Ask>),
     /// It sends a mail through the connector's `smtp`; the names of its input are those of the
     /// mail: `to`, `subject`, `text`, `html`, …
     Mail,
@@ -162,7 +164,7 @@ impl TryFrom<Written> for Action {
         let ask = written.take_ask();
         let does = match written.mail {
             Some(Nothing {}) => Does::Mail,
-            None => Does::Call(ask.try_into()?),
+            None => Does::Call(Box::new(ask.try_into()?)),
         };
         Ok(Self {
             title: written.title,

@@ -316,7 +316,7 @@ fn asks(connector: &Connector) -> Vec<(&Ask, &'static [&'static str])> {
     let streams = connector.streams.values().flat_map(|stream| stream.asks());
     asks.extend(streams.map(|ask| (ask, READ)));
     asks.extend(connector.actions.values().filter_map(|action| match &action.does {
-        Does::Call(ask) => Some((ask, ACTION)),
+        Does::Call(ask) => Some((&**ask, ACTION)),
         Does::Mail => None,
     }));
     let register = connector.register.iter().flat_map(|register| register.asks());
@@ -558,6 +558,7 @@ fn known_stream(connector: &Connector, near: &str, stream: &str) -> Checked {
 
 fn action_inputs(id: &str, action: &Action) -> Checked {
     let Does::Call(ask) = &action.does else { return Ok(()) };
+    let ask = &**ask;
     for name in ask.texts().into_iter().flat_map(Template::names) {
         let Some(input) = name.strip_prefix("input.") else { continue };
         let input = input.split('.').next().unwrap_or(input);

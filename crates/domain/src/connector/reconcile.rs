@@ -24,7 +24,7 @@ pub struct ReconcileSource {
 #[derive(Debug, Clone, PartialEq)]
 pub enum ReconcileBy {
     /// A stream of events, each as its webhook carries it.
-    EventLog(EventLog),
+    EventLog(Box<EventLog>),
     /// A list of what was sent to us, and with which result.
     DeliveryLog(Box<DeliveryLog>),
     /// A connection of ours that can be told to begin earlier.
@@ -42,7 +42,7 @@ pub enum ReconcileBy {
 #[schemars(rename = "ReconcileSource")]
 pub(crate) struct WrittenSource {
     /// A stream of events, each as its webhook carries it.
-    event_log: Option<EventLog>,
+    event_log: Option<Box<EventLog>>,
     /// A list of what was sent to us, and with which result.
     delivery_log: Option<Box<DeliveryLog>>,
     /// The socket that can be told to begin earlier.

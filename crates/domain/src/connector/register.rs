@@ -255,7 +255,7 @@ pub enum HookSecret {
     /// The sender: the answer to the registration holds it, there.
     Answer(Expression),
     /// The sender: a later call brings it.
-    Get(LaterSecret),
+    Get(Box<LaterSecret>),
     /// We, and the call tells it: 32 random bytes, as Standard Webhooks writes them.
     Ours,
     /// We, in another form.
@@ -323,6 +323,11 @@ pub struct Health {
 }
 
 impl Register {
+    /// Whether calls alone tell the sender, without the user.
+    pub const fn is_by_calls(&self) -> bool {
+        matches!(self.by, RegisterBy::Entries(_) | RegisterBy::Single(_))
+    }
+
     /// Its requests, each with a name for messages.
     pub fn asks(&self) -> Vec<(&'static str, &Ask)> {
         let mut asks: Vec<(&'static str, Option<&Ask>)> = Vec::new();

@@ -60,7 +60,7 @@ pub struct Stream {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
     /// Page by page.
-    Pages(Ask),
+    Pages(Box<Ask>),
     /// As a job that makes one or several files.
     Job(Box<Job>),
     /// As a journal: an answer names a file, and where to go on.
@@ -123,7 +123,7 @@ impl TryFrom<Written> for Stream {
             (Some(_), Some(_)) => return Err("`job` and `journal` exclude each other".into()),
             (Some(job), None) => Source::Job(job),
             (None, Some(journal)) => Source::Journal(journal),
-            (None, None) => Source::Pages(ask.try_into()?),
+            (None, None) => Source::Pages(Box::new(ask.try_into()?)),
         };
         let key: Vec<_> = written.key.into();
         if key.is_empty() {
@@ -164,7 +164,7 @@ impl Stream {
     /// The requests that it is made of.
     pub fn asks(&self) -> Vec<&Ask> {
         match &self.source {
-            Source::Pages(ask) => vec![ask],
+            Source::Pages(ask) => vec![&**ask],
             Source::Job(job) => [Some(&job.create), job.poll.as_ref(), job.download.as_ref()]
                 .into_iter()
                 .flatten()
@@ -176,7 +176,7 @@ impl Stream {
     /// Its GraphQL documents, to be read from their files.
     pub(super) fn graphqls(&mut self) -> Vec<&mut Graphql> {
         let asks = match &mut self.source {
-            Source::Pages(ask) => vec![ask],
+            Source::Pages(ask) => vec![&mut **ask],
             Source::Job(job) => {
                 let mut asks = vec![&mut job.create];
                 asks.extend(job.poll.as_mut());

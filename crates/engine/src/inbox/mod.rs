@@ -178,7 +178,8 @@ impl Engine {
             self.inner.store.connection(connection).await?;
         }
 
-        let registers = request.connection.is_some() && connector.register.is_some();
+        let registers = request.connection.is_some()
+            && connector.register.as_ref().is_some_and(|it| it.is_by_calls());
         let inbox = NewInbox {
             name: request.name,
             sandbox: connector.status == Status::Sandbox,

@@ -445,10 +445,9 @@ impl Engine {
 
 /// Whether this connection's sender can be told by calls alone.
 fn can_register(register: &Register, connection: &Connection, connector: &Connector) -> bool {
-    let by_calls = matches!(register.by, RegisterBy::Entries(_) | RegisterBy::Single(_));
     let way = connector.auth.get(connection.connection.way as usize);
     let may = register.ways.is_empty() || way.is_some_and(|way| register.ways.contains(&way.id));
-    by_calls && may
+    register.is_by_calls() && may
 }
 
 /// What texts may say of an inbox.
@@ -511,3 +510,6 @@ fn new_secret(form: &OursAs) -> Secret {
     };
     Secret::new(format!("{}{text}", form.prefix))
 }
+
+#[cfg(test)]
+mod tests;

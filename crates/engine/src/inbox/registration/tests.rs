@@ -1,0 +1,265 @@
+//! Registrations at a sender whose every answer a test decides.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{Method, Uri};
+use domain::connection::NewConnection;
+use domain::id::{ConnectionId, InboxId};
+use domain::inbox::NewInbox;
+
+use super::*;
+use crate::Config;
+use crate::clock::SystemClock;
+use crate::data_dir::DataDir;
+use crate::tunnel::Environment;
+use crate::vault::Vault;
+
+const KEY: &str = "abcdefghijklmnopqrstuvwxyz";
+
+/// A sender that answers in turn what it was told to, and notes what it was asked.
+#[derive(Clone, Default)]
+struct Sender {
+    answers: Arc<Mutex<VecDeque<Value>>>,
+    asked: Arc<Mutex<Vec<(String, Value)>>>,
+}
+
+async fn answer(
+    State(sender): State<Sender>,
+    method: Method,
+    uri: Uri,
+    body: String,
+) -> axum::Json<Value> {
+    let body = serde_json::from_str(&body).unwrap_or_default();
+    sender.asked.lock().unwrap().push((format!("{method} {uri}"), body));
+    axum::Json(sender.answers.lock().unwrap().pop_front().unwrap_or(json!({})))
+}
+
+struct Bench {
+    engine: Engine,
+    sender: Sender,
+    inbox: InboxId,
+    connection: ConnectionId,
+    _dir: tempfile::TempDir,
+}
+
+impl Bench {
+    /// An engine with an inbox of a connection whose connector registers as `register` says.
+    async fn start(register: &str) -> Self {
+        let sender = Sender::default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let routes = Router::new().fallback(answer).with_state(sender.clone());
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("connectors/test");
+        std::fs::create_dir_all(&folder).unwrap();
+        let connector = format!(
+            "format: 1\nid: test\nname: Test\nstatus: documented\n\
+             settings: {{ url: {{ title: Address, pattern: '^http://127[.]0[.]0[.]1:[0-9]+$' }} }}\n\
+             base_url: '{{{{ settings.url }}}}'\nauth: [{{ none: {{}} }}]\n\
+             streams:\n  forms: {{ get: /forms, records: .items, key: .id }}\n\
+             webhooks:\n  verify: standard_webhooks\n  topics: [a, b]\n{register}\n"
+        );
+        std::fs::write(folder.join("connector.yaml"), connector).unwrap();
+        let config = Config {
+            data_dir: DataDir::own(dir.path()).unwrap(),
+            clock: Arc::new(SystemClock),
+            vault: Vault::memory(),
+            environment: Environment::new([]),
+            sandbox: None,
+        };
+        let engine = Engine::open(config).await.unwrap();
+        let connection = NewConnection {
+            connector: "test".into(),
+            name: "Test".into(),
+            way: 0,
+            settings: [("url".to_owned(), url)].into(),
+            sandbox: false,
+            state: ConnectionState::Ready,
+        };
+        let store = &engine.inner.store;
+        let connection = store.create_connection(connection, engine.now()).await.unwrap();
+        let inbox = NewInbox {
+            name: "Orders".into(),
+            connector: "test".into(),
+            connection: Some(connection.id),
+            settings: Default::default(),
+            key: KEY.into(),
+            // Its address is told as it is, without a tunnel.
+            sandbox: true,
+            registration: Registration::Waiting,
+        };
+        let inbox = store.create_inbox(inbox, engine.now()).await.unwrap().id;
+        Self { engine, sender, inbox, connection: connection.id, _dir: dir }
+    }
+
+    /// Registers with these answers. What was asked.
+    async fn register(&self, answers: impl IntoIterator<Item = Value>) -> Vec<(String, Value)> {
+        self.sender.answers.lock().unwrap().extend(answers);
+        let inbox = self.engine.inner.store.inbox(self.inbox).await.unwrap();
+        self.engine.register(&inbox, false).await.unwrap();
+        std::mem::take(&mut *self.sender.asked.lock().unwrap())
+    }
+
+    async fn ids(&self) -> Option<String> {
+        let inbox = self.engine.inner.store.inbox(self.inbox).await.unwrap();
+        match inbox.inbox.registration {
+            Registration::Registered { external_id, .. } => external_id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn signing_secret(&self) -> String {
+        let inbox = self.engine.inner.store.inbox(self.inbox).await.unwrap();
+        let owner = self.inbox.to_string();
+        let secrets = self.engine.inner.vault.read(&owner, inbox.secrets.unwrap()).await.unwrap();
+        secrets.get(SIGNING_SECRET).unwrap().expose().to_owned()
+    }
+
+    fn url(&self) -> String {
+        self.engine.inner.inboxes.local_url(KEY)
+    }
+}
+
+fn paths(asked: &[(String, Value)]) -> Vec<&str> {
+    asked.iter().map(|(path, _)| path.as_str()).collect()
+}
+
+#[tokio::test]
+async fn graphql_registers_each_topic_once() {
+    let bench = Bench::start(
+        "register:\n  graphql:\n    \
+         create: { graphql: 'mutation($u: String!, $t: String!) { create(u: $u, t: $t) { id } }', variables: { u: '{{ inbox.url }}', t: '{{ topic }}' } }\n    \
+         created_id: .data.create.id\n    list: 'query { hooks { nodes { id uri } } }'\n    \
+         items: .data.hooks.nodes\n    id: .id\n    url: .uri\n  each: topic\n",
+    )
+    .await;
+    let listed = |nodes: Value| json!({ "data": { "hooks": { "nodes": nodes } } });
+    let created = |id: &str| json!({ "data": { "create": { "id": id } } });
+
+    let asked = bench.register([listed(json!([])), created("1"), created("2")]).await;
+
+    assert_eq!(paths(&asked), ["POST /graphql"; 3]);
+    assert_eq!(asked[2].1["variables"], json!({ "u": bench.url(), "t": "b" }));
+    assert_eq!(bench.ids().await.as_deref(), Some("1,2"));
+
+    let entry = |id: &str| json!({ "id": id, "uri": bench.url() });
+    let asked = bench.register([listed(json!([entry("1"), entry("2")]))]).await;
+    assert_eq!(asked.len(), 1, "what is there is not made again");
+}
+
+#[tokio::test]
+async fn each_record_of_a_parent_has_an_entry_of_its_own() {
+    let bench = Bench::start(
+        "register:\n  rest:\n    \
+         create: { put: '/forms/{{ parent.id }}/webhooks/{{ inbox.tag }}', json: { url: '{{ inbox.url }}', secret: '{{ secret }}' } }\n    \
+         id: .tag\n    list: { get: '/forms/{{ parent.id }}/webhooks' }\n    items: .items\n    url: .url\n    \
+         remove: { delete: '/forms/{{ parent.id }}/webhooks/{{ id }}' }\n  \
+         each: { parent: forms }\n  secret: { ours_as: { encoding: hex, bytes: 20 } }\n",
+    )
+    .await;
+    let forms = json!({ "items": [{ "id": "f1" }, { "id": "f2" }] });
+    let none = json!({ "items": [] });
+    let made = json!({ "tag": "t" });
+
+    let asked = bench
+        .register([forms.clone(), none.clone(), none, forms.clone(), made.clone(), made])
+        .await;
+
+    let made: Vec<_> = paths(&asked).into_iter().filter(|path| path.starts_with("PUT")).collect();
+    assert_eq!(made.len(), 2);
+    assert!(made[0].starts_with("PUT /forms/f1/webhooks/patchbay-"), "{made:?}");
+    assert_eq!(bench.ids().await.as_deref(), Some("f1/t,f2/t"));
+    let secret = bench.signing_secret().await;
+    assert_eq!(secret.len(), 40);
+    assert_eq!(asked.last().unwrap().1["secret"], json!(secret));
+
+    // A form is gone, so what is there is taken back and made anew for those that are.
+    let entry = json!({ "items": [{ "tag": "t", "url": bench.url() }] });
+    let one = json!({ "items": [{ "id": "f2" }] });
+    let asked = bench.register([one.clone(), entry, json!({}), one, json!({ "tag": "t" })]).await;
+    assert!(paths(&asked).contains(&"DELETE /forms/f2/webhooks/t"), "{asked:?}");
+    assert_eq!(bench.ids().await.as_deref(), Some("f2/t"));
+}
+
+#[tokio::test]
+async fn the_one_address_of_an_app_is_set_and_recognised() {
+    let bench = Bench::start(
+        "register:\n  single: { set: { put: /settings, json: { targetUrl: '{{ inbox.url }}' } }, \
+         get: { get: /settings }, url: .targetUrl, topics: { post: /subscriptions, json: { eventType: '{{ topic }}' } } }\n",
+    )
+    .await;
+    let elsewhere = json!({ "targetUrl": "https://elsewhere.example/in/other" });
+
+    let asked = bench.register([elsewhere]).await;
+
+    assert_eq!(
+        paths(&asked),
+        ["GET /settings", "PUT /settings", "POST /subscriptions", "POST /subscriptions"]
+    );
+    assert_eq!(asked[3].1, json!({ "eventType": "b" }));
+    let asked = bench.register([json!({ "targetUrl": bench.url() })]).await;
+    assert_eq!(paths(&asked), ["GET /settings"]);
+}
+
+#[tokio::test]
+async fn a_secret_may_come_with_a_later_call_and_what_is_off_is_switched_on() {
+    let bench = Bench::start(
+        "register:\n  rest: { create: { post: /webhooks, json: { endpoint: '{{ inbox.url }}' } }, id: .id, \
+         created_id: .webhook.id, list: { get: /webhooks }, items: .webhooks, url: .endpoint }\n  \
+         secret: { get: { call: { get: '/webhooks/{{ id }}/signing_secret' }, at: .secret } }\n  \
+         health: { active: '.status == \"active\"', enable: { patch: '/webhooks/{{ id }}', json: { status: active } } }\n",
+    )
+    .await;
+
+    let asked = bench
+        .register([
+            json!({ "webhooks": [] }),
+            json!({ "webhook": { "id": "w1" } }),
+            json!({ "secret": "canary" }),
+        ])
+        .await;
+    assert_eq!(
+        paths(&asked),
+        ["GET /webhooks", "POST /webhooks", "GET /webhooks/w1/signing_secret"]
+    );
+    assert_eq!(bench.signing_secret().await, "canary");
+
+    let off =
+        json!({ "webhooks": [{ "id": "w1", "endpoint": bench.url(), "status": "disabled" }] });
+    let asked = bench.register([off]).await;
+    assert_eq!(paths(&asked), ["GET /webhooks", "PATCH /webhooks/w1"]);
+    assert_eq!(asked[1].1, json!({ "status": "active" }));
+}
+
+#[tokio::test]
+async fn a_secret_of_the_connection_is_that_of_its_inbox() {
+    let bench = Bench::start(
+        "register:\n  rest: { create: { post: /hooks, json: { url: '{{ inbox.url }}' } }, id: .id }\n  \
+         secret: { connection: auth_token }\n",
+    )
+    .await;
+    let mut secrets = Secrets::new();
+    secrets.set("auth_token", Secret::new("canary".into()));
+    let connection = bench.engine.inner.store.connection(bench.connection).await.unwrap();
+    bench.engine.keep_secrets(&connection, &secrets, None).await.unwrap();
+
+    let asked = bench.register([json!({ "id": "h1" })]).await;
+
+    assert_eq!(bench.signing_secret().await, "canary");
+    assert!(!asked[0].1.to_string().contains("canary"), "it is not told to the sender");
+}
+
+#[tokio::test]
+async fn what_the_user_does_by_hand_is_not_said_to_be_done() {
+    let bench = Bench::start("register: { manual: { steps: '1. Copy the address.' } }\n").await;
+
+    assert_eq!(bench.register([]).await, []);
+
+    let inbox = bench.engine.inner.store.inbox(bench.inbox).await.unwrap();
+    assert_eq!(inbox.inbox.registration, Registration::Waiting);
+}
