@@ -26,5 +26,7 @@ export function reason(refusal: Pick<Refusal, "reason">): string {
 
 /** Whether the sender did nothing wrong: we could not take it. */
 export function ours(refusal: Pick<Refusal, "reason">): boolean {
-  return ["no_secret", "no_key", "no_connector", "vault_locked", "overload"].includes(refusal.reason);
+  return ["no_secret", "no_key", "no_connector", "vault_locked", "overload"].includes(
+    refusal.reason,
+  );
 }

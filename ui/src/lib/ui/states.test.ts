@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Connection, Sync, SyncRun, Tunnel } from "$lib/api/client";
+import type { Connection, Inbox, Sync, SyncRun, Tunnel } from "$lib/api/client";
 import * as states from "./states";
 
 const reading = { now: new Date("2026-11-24T13:05:00Z"), zone: "UTC" };
@@ -57,9 +57,29 @@ test("a sync that runs says how far it is", () => {
   expect(running(null).word).toBe("6,200 records");
 });
 
-test("a sync that waits says for what", () => {
-  expect(sync({ state: "waiting", why: "waits for sign-in" }).word).toBe("waits for sign-in");
-  expect(sync({ state: "waiting", until: "2026-11-24T13:20:00Z" }).word).toBe("waits until 13:20");
+test("a sync that waits says until when, as long as that is to come", () => {
+  expect(sync({ state: "waiting", why: "the connection needs a sign-in" }).word).toBe("waits");
+  expect(sync({ state: "waiting", until: "2026-11-24T13:05:40Z" }).word).toBe(
+    "waits, next try 13:05:40",
+  );
+  expect(sync({ state: "waiting", until: "2026-11-24T15:20:00Z" }).word).toBe(
+    "waits, next try 15:20",
+  );
+  expect(sync({ state: "waiting", until: "2026-11-24T13:04:00Z" }).word).toBe("waits");
+});
+
+test("an inbox says what it lacks", () => {
+  const inbox = (more: object) =>
+    states.inboxState(
+      { registration: { state: "by_hand" }, missing_secrets: [], ...more } as unknown as Inbox,
+      reading,
+    ).word;
+  expect(inbox({})).toBe("nothing heard yet");
+  expect(inbox({ missing_secrets: ["signing_secret"] })).toBe("needs its secret");
+  expect(inbox({ registration: { state: "waiting" }, sandbox: true })).toBe(
+    "waits for the sign-in",
+  );
+  expect(inbox({ registration: { state: "waiting" } })).toBe("waits for a public address");
 });
 
 test("a tunnel that runs and was not proved is not good", () => {

@@ -9,7 +9,7 @@ import type {
   SyncRun,
   Tunnel,
 } from "$lib/api/client";
-import { counted, moment, number, relative } from "$lib/time/words";
+import { clock, counted, moment, number, relative } from "$lib/time/words";
 
 export type Tone = "good" | "warn" | "bad" | "unknown" | "run";
 export type Shape = "check" | "return" | "ring" | "clock" | "spin" | "cross" | "dash";
@@ -76,7 +76,12 @@ export function eventState(event: Pick<EventSummary, "proof">): StateView {
 
 export function inboxState(inbox: Inbox, { now, zone }: Reading): StateView {
   if (inbox.registration.state === "failed") return bad("not registered");
-  if (inbox.registration.state === "waiting") return warn("waits for a public address");
+  if (inbox.missing_secrets.length > 0) return warn("needs its secret");
+  if (inbox.registration.state === "waiting") {
+    // The sandbox shop is on this computer: it waits for nobody but its user.
+    if (inbox.sandbox) return warn("waits for the sign-in");
+    return warn(inbox.public_url ? "waits for a proved address" : "waits for a public address");
+  }
   if (!inbox.heard_at) return grey("nothing heard yet");
   return good(`heard ${relative(new Date(inbox.heard_at), now, zone)}`);
 }
@@ -135,6 +140,14 @@ export function runProgress(run: SyncRun): string {
     : counted(run.records, "record");
 }
 
+/** `next try 14:05:22`, for as long as that is to come. */
+function nextTry(until: string | null | undefined, { now, zone }: Reading): string | null {
+  const at = until ? new Date(until) : null;
+  if (!at || at <= now) return null;
+  const soon = at.getTime() - now.getTime() < 3_600_000;
+  return `waits, next try ${soon ? clock(at, zone).slice(0, 8) : moment(at, now, zone)}`;
+}
+
 export function syncState(sync: Sync, reading: Reading): StateView {
   const { now, zone } = reading;
   const last = sync.runs[0];
@@ -142,11 +155,7 @@ export function syncState(sync: Sync, reading: Reading): StateView {
     case "running":
       return running(last?.state === "running" ? runProgress(last) : "running");
     case "waiting":
-      return warn(
-        sync.until
-          ? `waits until ${moment(new Date(sync.until), now, zone)}`
-          : (sync.why ?? "waits"),
-      );
+      return warn(nextTry(sync.until, reading) ?? "waits");
     case "failed":
       return bad(
         `failed ${last?.ended_at ? relative(new Date(last.ended_at), now, zone) : ""}`.trim(),
