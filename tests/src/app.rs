@@ -105,6 +105,8 @@ pub struct TestInbox {
 pub struct Options {
     /// A pretend shop of this kind.
     pub shop: Option<sandbox::Options>,
+    /// Connectors of the user's own: ids, and what their files say.
+    pub connectors: Vec<(&'static str, String)>,
 }
 
 impl TestApp {
@@ -120,7 +122,7 @@ impl TestApp {
             history_orders: 120,
             ..sandbox::Options::default()
         };
-        Self::with(Options { shop: Some(shop) }).await
+        Self::with(Options { shop: Some(shop), ..Options::default() }).await
     }
 
     /// Starts it.
@@ -136,6 +138,11 @@ impl TestApp {
             Some(options) => Some(Sandbox::start(options).await.expect("a shop")),
             None => None,
         };
+        for (id, text) in &options.connectors {
+            let folder = data.path().join("data/connectors").join(id);
+            std::fs::create_dir_all(&folder).expect("a folder");
+            std::fs::write(folder.join("connector.yaml"), text).expect("a connector");
+        }
         let (vault, switches) = Vault::switchable();
         let config = Config {
             data_dir: DataDir::own(&data.path().join("data")).expect("a data directory"),

@@ -23,5 +23,7 @@ mod sandbox_shop;
 mod settings;
 #[cfg(test)]
 mod tcp_door;
+#[cfg(test)]
+mod webhooks;
 
 pub use app::{Answer, TestApp, TestInbox};

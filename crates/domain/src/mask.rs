@@ -67,7 +67,9 @@ fn known(text: &str, secrets: &Secrets) -> Option<String> {
     for (name, values) in secrets.iter() {
         for value in values.iter().map(|value| value.expose()) {
             let current = masked.as_deref().unwrap_or(text);
-            if value.len() >= SHORTEST && current.contains(value) {
+            // A short one would stand for half of a text, and yet may be all of it.
+            let found = value.len() >= SHORTEST && current.contains(value);
+            if found || !value.is_empty() && current == value {
                 masked = Some(current.replace(value, &format!("[secret:{name}]")));
             }
         }

@@ -488,7 +488,7 @@ pub enum Reply {
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ping {
-    /// The status; that of `answer` where it is not given.
+    /// The status. Where it is not given: 200 with a body, and that of `answer` without.
     #[serde(default)]
     pub status: Option<u16>,
     /// JSON.
