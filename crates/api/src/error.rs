@@ -395,15 +395,36 @@ impl From<sign_in::Error> for ApiError {
             }
             sign_in::Error::State => Self::new(StatusCode::FORBIDDEN, Code::SignInState, message)
                 .hint("Begin the sign-in again, and use the newest page that it opens."),
+            sign_in::Error::Redirect(_) => {
+                Self::new(StatusCode::FORBIDDEN, Code::SignInState, message)
+                    .hint("Paste the whole address of the page on which the browser ended.")
+            }
+            sign_in::Error::Issuer(_) => {
+                Self::new(StatusCode::FORBIDDEN, Code::SignInState, message)
+                    .hint("Begin the sign-in again. If it happens again, do not go on with it.")
+            }
             sign_in::Error::Denied(_) => {
                 Self::new(StatusCode::FORBIDDEN, Code::SignInDenied, message)
                     .hint("Sign in again and allow the access that is asked for.")
             }
-            sign_in::Error::Port(_) => Self::new(StatusCode::CONFLICT, Code::PortTaken, message)
-                .hint("See what keeps Patchbay from listening on this computer, then begin again."),
+            sign_in::Error::Port { .. } => {
+                Self::new(StatusCode::CONFLICT, Code::PortTaken, message).hint(
+                    "See which other program listens there, end it, and begin the sign-in again.",
+                )
+            }
             sign_in::Error::NoAddress => {
                 Self::new(StatusCode::CONFLICT, Code::SignInFailed, message)
                     .hint("Start a tunnel that has a fixed https address, then begin again.")
+            }
+            sign_in::Error::ChangingAddress(_) => {
+                Self::new(StatusCode::CONFLICT, Code::SignInFailed, message).hint(
+                    "The provider compares the address with the one that was registered there. Use \
+                     a tunnel whose address stays, then begin again.",
+                )
+            }
+            sign_in::Error::NoWindow => {
+                Self::new(StatusCode::CONFLICT, Code::SignInFailed, message)
+                    .hint("Sign in with the Patchbay app, or choose another way in.")
             }
             sign_in::Error::Stopped => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::SignInFailed, message)
@@ -463,6 +484,12 @@ impl From<outgoing::Error> for ApiError {
                 StatusCode::TOO_MANY_REQUESTS,
                 Code::RateLimited,
                 "Wait until then. Syncs go on by themselves.",
+            ),
+            outgoing::Error::Status { status: 403, .. } => (
+                StatusCode::BAD_GATEWAY,
+                Code::BadAnswer,
+                "The account, or the scopes of its token, may not do this. Compare them with the \
+                 steps of this way in.",
             ),
             outgoing::Error::Status { .. } => (
                 StatusCode::BAD_GATEWAY,

@@ -19,6 +19,7 @@ pub mod inbox;
 pub mod intake;
 pub mod json;
 pub mod mask;
+pub mod oauth1;
 pub mod origin;
 pub mod page;
 pub mod paging;

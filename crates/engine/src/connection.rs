@@ -11,15 +11,17 @@
 use std::collections::BTreeMap;
 
 use domain::connection::{Connection, ConnectionState, NewConnection};
-use domain::connector::{Connector, FormField, Status, TOKEN, Way, WayKind};
+use domain::connector::{Connector, FormField, Status, Way, WayKind};
 use domain::id::ConnectionId;
 use domain::json::Json;
+use domain::record::RecordFilter;
 use domain::secret::{Secret, Secrets};
 use serde_json::json;
 
 use crate::changes::{Notice, Noun};
 use crate::field::{self, Missing, Problem};
-use crate::outgoing::{self, ApiRequest};
+use crate::outgoing::{self, ApiRequest, Exchange, Purpose};
+use crate::sign_in::{DeviceCode, Revoked};
 use crate::{Engine, store, vault};
 
 /// How long a name or a setting may be, in characters.
@@ -90,12 +92,29 @@ pub struct ConnectionStatus {
     pub connector_name: String,
     /// Which way in.
     pub way: Option<String>,
-    /// Whether a browser is out to sign in for it.
+    /// How that works, in the connector's words: `oauth_code`, `header_token`, …
+    pub way_kind: Option<&'static str>,
+    /// Whether something at the provider is waited for: a browser, or a code that is typed in.
     pub signing_in: bool,
+    /// What its user is shown to type in, while that is waited for.
+    pub device_code: Option<DeviceCode>,
+    /// Whether its sign-in can be taken back at the provider when it is deleted.
+    pub revokes: bool,
     /// How many syncs it has.
     pub syncs: usize,
     /// How many inboxes it has.
     pub inboxes: usize,
+}
+
+/// What stops working without a connection.
+#[derive(Debug, Clone)]
+pub struct Hanging {
+    /// Its syncs.
+    pub syncs: Vec<domain::sync::Sync>,
+    /// Its inboxes: they stay, and are told of no more.
+    pub inboxes: Vec<domain::inbox::Inbox>,
+    /// How many of its records are here.
+    pub records: domain::page::Count,
 }
 
 impl Engine {
@@ -118,6 +137,32 @@ impl Engine {
     pub async fn connection(&self, id: ConnectionId) -> Result<ConnectionStatus, Error> {
         let connection = self.inner.store.connection(id).await?;
         Ok(self.connection_status(connection, &Counts::read(self).await?))
+    }
+
+    /// What hangs on one.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn hanging_on(&self, id: ConnectionId) -> Result<Hanging, Error> {
+        let mut syncs = self.inner.store.syncs().await?;
+        syncs.retain(|sync| sync.sync.connection == id);
+        let mut inboxes = self.inner.store.inboxes().await?;
+        inboxes.retain(|inbox| inbox.inbox.connection == Some(id));
+        let filter = RecordFilter { connection: Some(id), ..RecordFilter::default() };
+        let records = self.inner.store.record_count(&filter).await?;
+        Ok(Hanging { syncs, inboxes, records })
+    }
+
+    /// What its last requests looked like that did not go well, and its last check; newest first,
+    /// secrets masked. They are in memory alone.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn exchanges(&self, id: ConnectionId) -> Result<Vec<Exchange>, Error> {
+        self.inner.store.connection(id).await?;
+        Ok(self.inner.outgoing.trace().exchanges(id))
     }
 
     /// Makes one; it needs a sign-in unless its way in is done with what was given.
@@ -146,7 +191,7 @@ impl Engine {
             why: "It has not been signed in yet.".into(),
             since: self.now(),
         };
-        let ready = !way.browser();
+        let ready = !way.signs_in();
         let new = NewConnection {
             name: name(&request.name, &connector.name)?,
             connector: request.connector,
@@ -163,6 +208,7 @@ impl Engine {
             self.inner.store.delete_connection(id).await?;
             return Err(error.into());
         }
+        self.tell_mode(&connection, way, &secrets).await?;
         if ready {
             self.connection_ready(id).await?;
             self.first_check(id).await;
@@ -207,9 +253,10 @@ impl Engine {
         self.inner.outgoing.forget(id);
         self.inner.sign_ins.forget_credential(id).await;
         if !secrets.is_empty() {
-            self.change_secrets(id, &secrets).await?;
+            self.change_secrets(id, way, &secrets).await?;
         }
-        self.take_token(&after, &secrets).await?;
+        self.tell_mode(&after, way, &secrets).await?;
+        self.take_secrets(&after, &secrets).await?;
         self.connection_changed();
         self.connection(id).await
     }
@@ -240,13 +287,15 @@ impl Engine {
         self.connection(id).await
     }
 
-    /// Deletes it with its syncs and records, and its secrets.
+    /// Deletes it with its syncs and records, and its secrets, after its sign-in was taken back at
+    /// the provider, where that is possible. Whether it was is the answer: nothing that the
+    /// provider does keeps a connection from being deleted.
     ///
     /// # Errors
     ///
     /// [`vault::Error::Locked`] while its secrets cannot be removed: it is there still. A vault
     /// that is gone or broken keeps nobody from deleting a connection.
-    pub async fn delete_connection(&self, id: ConnectionId) -> Result<(), Error> {
+    pub async fn delete_connection(&self, id: ConnectionId) -> Result<Revoked, Error> {
         let connection = self.inner.store.connection(id).await?;
         for inbox in self.inner.store.inboxes().await? {
             if inbox.inbox.connection == Some(id) {
@@ -258,6 +307,13 @@ impl Engine {
         self.stop_runs(id).await;
         // A renewal under way ends first: it would write secrets after they were removed.
         self.inner.sign_ins.forget(id).await;
+        let connection = self.inner.store.connection(connection.id).await?;
+        if matches!(self.inner.vault.state().await, Err(vault::Error::Locked))
+            && connection.secrets.is_some()
+        {
+            return Err(vault::Error::Locked.into());
+        }
+        let revoked = self.revoke(&connection).await;
         if let Some(generation) = connection.secrets {
             let owner = id.to_string();
             // The one after it may have been left by a change that was interrupted.
@@ -273,8 +329,9 @@ impl Engine {
         }
         self.inner.store.delete_connection(id).await?;
         self.inner.outgoing.forget(id);
+        self.inner.outgoing.trace().forget(id);
         self.inner.changes.note(Notice::of(Noun::All));
-        Ok(())
+        Ok(revoked)
     }
 
     /// Makes one cheap request to see whether its credentials work, and notes the account's name.
@@ -287,16 +344,26 @@ impl Engine {
     pub async fn check_connection(&self, id: ConnectionId) -> Result<ConnectionStatus, Error> {
         let connection = self.inner.store.connection(id).await?;
         let connector = self.connectable(&connection.connection.connector)?;
+        let way = way_of(&connector, &connection)
+            .ok_or_else(|| wrong("way", "is no longer one of its connector".into()))?;
+        let waits = matches!(connection.connection.state, ConnectionState::NeedsSignIn { .. });
+        if waits && !way.signs_in() && connection.secrets.is_some() {
+            // Nobody has to do anything for this way: it is simply tried again.
+            self.connection_ready(id).await?;
+        }
         let credential = self.credential(&connection).await?;
-        if let Some(check) = &connector.check {
+        if let Some(check) = way.check.as_ref().or(connector.check.as_ref()) {
             let values = self.values(&connection, &connector, &credential.values);
             let request =
                 ApiRequest::from_ask(&check.ask, &values).map_err(outgoing::Error::from)?;
-            let answer = self.call(&connection, &request).await?;
-            let account = check.account.as_ref().and_then(|at| {
-                let name = at.text_of(&Json::parse(&answer.body).ok()?, self.now())?;
-                Some(domain::text::clean(&name, 200))
-            });
+            let answer = self.call_for(&connection, &request, Purpose::check()).await?;
+            let account = match &check.account {
+                None => None,
+                Some(at) => {
+                    let body = Json::parse(&answer.body).map_err(|_| not_json(&answer))?;
+                    at.text_of(&body, self.now()).map(|name| domain::text::clean(&name, 200))
+                }
+            };
             self.inner.store.set_connection_checked(id, account, self.now()).await?;
         }
         self.connection_changed();
@@ -306,7 +373,7 @@ impl Engine {
     /// Notes that a connection can be used, and lets go on what waited for that: its syncs, and
     /// telling its provider of inboxes.
     pub(crate) async fn connection_ready(&self, id: ConnectionId) -> store::Result<()> {
-        self.inner.store.set_connection_state(id, ConnectionState::Ready).await?;
+        self.inner.store.set_connection_ready(id, self.now()).await?;
         self.connection_changed();
         self.inner.registration.notify_one();
         self.wake_syncs();
@@ -371,7 +438,7 @@ impl Engine {
         if hosts(before) == hosts(&after) {
             return Ok(());
         }
-        let why = if way.browser() {
+        let why = if way.signs_in() {
             "Its settings lead to another host. Sign in there."
         } else {
             "Its settings lead to another host. Enter its token again."
@@ -379,16 +446,36 @@ impl Engine {
         Ok(self.connection_needs_sign_in(before.id, why.into()).await?)
     }
 
-    /// A pasted token makes a connection ready, as far as its first check shows.
-    async fn take_token(&self, after: &Connection, given: &Secrets) -> Result<(), Error> {
-        let state = &after.connection.state;
-        let waits_for_it =
-            matches!(state, ConnectionState::NeedsSignIn { .. } | ConnectionState::Ready);
-        if given.get(TOKEN).is_some() && waits_for_it {
+    /// Secrets that were entered make a connection ready, as far as its first check shows; one
+    /// that was never signed in stays as it is.
+    async fn take_secrets(&self, after: &Connection, given: &Secrets) -> Result<(), Error> {
+        let connector = self.connectable(&after.connection.connector)?;
+        let signs_in = way_of(&connector, after).is_some_and(Way::signs_in);
+        let works = match &after.connection.state {
+            ConnectionState::Ready => true,
+            ConnectionState::NeedsSignIn { .. } => !signs_in || after.checked_at.is_some(),
+            ConnectionState::Off | ConnectionState::Broken { .. } => false,
+        };
+        if !given.is_empty() && works {
             self.connection_ready(after.id).await?;
             self.first_check(after.id).await;
         }
         Ok(())
+    }
+
+    /// Notes whether the account is for trying out, where a secret that was given or a setting
+    /// tells.
+    async fn tell_mode(
+        &self,
+        connection: &Connection,
+        way: &Way,
+        given: &Secrets,
+    ) -> store::Result<()> {
+        let Some(test_or_live) = &way.test_or_live else { return Ok(()) };
+        let secret = given.get(&test_or_live.field).map(Secret::expose);
+        let setting = connection.connection.settings.get(&test_or_live.field);
+        let Some(value) = secret.or(setting.map(String::as_str)) else { return Ok(()) };
+        self.inner.store.set_connection_mode(connection.id, test_or_live.tell(value)).await
     }
 
     /// The connector of this id, where one can be connected to it.
@@ -414,7 +501,10 @@ impl Engine {
                 |connector| connector.name.clone(),
             ),
             way: way.map(|way| way.id.clone()),
+            way_kind: way.map(|way| way.kind.name()),
             signing_in: self.inner.sign_ins.waits(id),
+            device_code: self.inner.sign_ins.device_code(id),
+            revokes: way.is_some_and(revokes),
             syncs: counts.syncs.get(&id).copied().unwrap_or_default(),
             inboxes: counts.inboxes.get(&id).copied().unwrap_or_default(),
             connection,
@@ -466,6 +556,21 @@ impl Counts {
 /// The way in that a connection uses.
 fn way_of<'a>(connector: &'a Connector, connection: &Connection) -> Option<&'a Way> {
     connector.auth.get(usize::try_from(connection.connection.way).ok()?)
+}
+
+/// Whether a sign-in by this way can be taken back at the provider.
+pub fn revokes(way: &Way) -> bool {
+    matches!(way.kind.inner(), WayKind::OauthCode(oauth) if oauth.revoke.is_some())
+}
+
+/// Why the answer of a check is none.
+fn not_json(answer: &outgoing::Answer) -> outgoing::Error {
+    let kind = answer.headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let why = match kind {
+        Some(kind) if kind.starts_with("text/html") => "it sent a web page, and no JSON",
+        _ => "it is not JSON",
+    };
+    outgoing::Error::Answer { host: answer.host.clone(), why: why.into() }
 }
 
 fn wrong(name: &str, problem: String) -> Error {
@@ -523,7 +628,10 @@ fn secrets(way: &Way, given: &Secrets, missing: Missing) -> Result<Secrets, Erro
     let mut secrets = Secrets::new();
     for (name, values) in given.iter() {
         let Some(value) = values.first().map(|value| value.expose().trim()) else { continue };
-        if value.chars().any(char::is_control) {
+        // A private key has lines; nothing else has.
+        let is_long = way.long_field() == Some(name);
+        let allowed = |it: char| is_long && matches!(it, '\n' | '\r');
+        if value.chars().any(|it| it.is_control() && !allowed(it)) {
             return Err(wrong(name, "has characters that cannot be printed".into()));
         }
         secrets.set(name, Secret::new(value.to_owned()));

@@ -14,6 +14,7 @@ pub mod event;
 mod field;
 pub mod host;
 pub mod inbox;
+mod ledger;
 pub mod outgoing;
 pub mod refusal;
 pub mod sandbox;
@@ -89,6 +90,8 @@ pub(crate) struct Inner {
     pub(crate) sign_ins: sign_in::SignIns,
     /// The port of the management listener, which nothing of ours ever calls.
     pub(crate) api_port: OnceLock<u16>,
+    /// Set where the host is handed addresses of our own kind.
+    pub(crate) takes_addresses: OnceLock<()>,
     /// Told when the engine stops.
     pub(crate) stopping: CancellationToken,
 }
@@ -151,6 +154,7 @@ impl Engine {
             registration: Notify::new(),
             sign_ins: sign_in::SignIns::default(),
             api_port: OnceLock::new(),
+            takes_addresses: OnceLock::new(),
             clock,
             data_dir,
             store,
@@ -172,6 +176,7 @@ impl Engine {
         tunnel::resume(self.clone(), serve).await;
         inbox::registration::keep(self.clone());
         sync::start(self.clone());
+        ledger::keep(self.clone());
     }
 
     /// Notes where the host's management listener is: nothing of ours ever calls it.
@@ -179,11 +184,23 @@ impl Engine {
         // A host opens that listener once.
         let _ = self.inner.api_port.set(port);
     }
+    /// Notes that the system hands the host addresses of our own kind
+    /// ([`sign_in::CUSTOM_CALLBACK`]), which it passes to [`Engine::complete_sign_in`].
+    pub fn hand_addresses(&self) {
+        // A host says so once.
+        let _ = self.inner.takes_addresses.set(());
+    }
+
+    pub(crate) fn takes_addresses(&self) -> bool {
+        self.inner.takes_addresses.get().is_some()
+    }
+
     /// Takes nothing more on, finishes what is in hand, stops tunnels, closes the store.
     pub async fn stop(&self) {
         self.inner.stopping.cancel();
         tunnel::stop_all(self).await;
         sync::stop(self).await;
+        self.write_ledger().await;
         if let Err(error) = self.inner.store.close().await {
             tracing::error!("the store was not closed well: {error}");
         }

@@ -3,17 +3,22 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
 use domain::connection::ConnectionState as Stored;
+use domain::connector;
 use domain::id::ConnectionId;
-use engine::Engine;
 use engine::connection::{ConnectionRequest, ConnectionStatus};
+use engine::sign_in::Revoked;
+use engine::{Engine, outgoing};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 
+use super::connectors::SignInKind;
 use crate::error::ApiError;
 use crate::extract::{Json, Path};
+use crate::list::Count;
 use crate::secrets::{GivenSecrets, taken};
 use crate::time::Time;
 
@@ -43,12 +48,56 @@ pub(crate) struct Connection {
     way: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token_expires_at: Option<Time>,
+    /// How that works: `oauth_code`, `header_token`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    way_kind: Option<String>,
+    /// Whether its account is for trying out, where that can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<Mode>,
+    /// Whether it was begun and never worked: it can be gone on with, or thrown away.
+    half_made: bool,
+    /// When it last worked again after it had needed its user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovered_at: Option<Time>,
+    /// What its user is shown to type in at the provider, while that is waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_code: Option<DeviceCode>,
+    /// Whether its sign-in is taken back at the provider when it is deleted.
+    revokes: bool,
     settings: BTreeMap<String, String>,
     /// How many syncs hang on it.
     syncs: usize,
     /// How many inboxes hang on it.
     inboxes: usize,
     sandbox: bool,
+}
+
+/// Whether an account is for trying out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Mode {
+    Test,
+    Live,
+}
+
+/// A code that is typed into a page of the provider.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct DeviceCode {
+    user_code: String,
+    /// The page.
+    verification_url: String,
+    /// Until when it is good.
+    expires_at: Time,
+}
+
+impl From<engine::sign_in::DeviceCode> for DeviceCode {
+    fn from(code: engine::sign_in::DeviceCode) -> Self {
+        Self {
+            user_code: code.user_code,
+            verification_url: code.verification_url.into(),
+            expires_at: code.expires_at.into(),
+        }
+    }
 }
 
 /// What a connection can do now.
@@ -90,6 +139,16 @@ impl From<ConnectionStatus> for Connection {
             created_at: stored.created_at.into(),
             way: status.way,
             token_expires_at: stored.token_expires_at.map(Time::from),
+            way_kind: status.way_kind.map(str::to_owned),
+            mode: stored.mode.map(|mode| match mode {
+                connector::Mode::Test => Mode::Test,
+                connector::Mode::Live => Mode::Live,
+            }),
+            half_made: stored.checked_at.is_none()
+                && matches!(state, ConnectionState::NeedsSignIn | ConnectionState::SigningIn),
+            recovered_at: stored.recovered_at.map(Time::from),
+            device_code: status.device_code.map(DeviceCode::from),
+            revokes: status.revokes,
             settings: stored.connection.settings,
             syncs: status.syncs,
             inboxes: status.inboxes,
@@ -167,19 +226,66 @@ pub(crate) async fn create_connection(
     Ok((StatusCode::CREATED, Json(status.into())))
 }
 
-/// Shows one.
+/// A connection with what stops working without it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ConnectionDetail {
+    #[serde(flatten)]
+    connection: Connection,
+    hangs: Hanging,
+}
+
+/// What stops working without a connection.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Hanging {
+    /// Syncs, which are deleted with it.
+    syncs: Vec<HangingSync>,
+    /// Inboxes, which stay; where their sender knows them through it, it is told to forget them.
+    inboxes: Vec<HangingInbox>,
+    /// How many of its records are here, which are deleted with it.
+    records: Count,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HangingSync {
+    id: String,
+    stream: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HangingInbox {
+    id: String,
+    name: String,
+}
+
+impl From<engine::connection::Hanging> for Hanging {
+    fn from(hanging: engine::connection::Hanging) -> Self {
+        let sync =
+            |it: domain::sync::Sync| HangingSync { id: it.id.to_string(), stream: it.sync.stream };
+        let inbox =
+            |it: domain::inbox::Inbox| HangingInbox { id: it.id.to_string(), name: it.inbox.name };
+        Self {
+            syncs: hanging.syncs.into_iter().map(sync).collect(),
+            inboxes: hanging.inboxes.into_iter().map(inbox).collect(),
+            records: hanging.records.into(),
+        }
+    }
+}
+
+/// Shows one, with what hangs on it.
 #[utoipa::path(
     get,
     path = "/api/connections/{id}",
     tag = "connections",
     params(("id" = String, Path)),
-    responses((status = OK, body = Connection), (status = "default", body = ApiError)),
+    responses((status = OK, body = ConnectionDetail), (status = "default", body = ApiError)),
 )]
 pub(crate) async fn get_connection(
     State(engine): State<Engine>,
     Path(id): Path<ConnectionId>,
-) -> Result<Json<Connection>, ApiError> {
-    Ok(Json(engine.connection(id).await?.into()))
+) -> Result<Json<ConnectionDetail>, ApiError> {
+    let connection = engine.connection(id).await?.into();
+    let hangs = engine.hanging_on(id).await?.into();
+    Ok(Json(ConnectionDetail { connection, hangs }))
 }
 
 /// What of a connection changes; what is left out stays.
@@ -216,26 +322,55 @@ pub(crate) async fn update_connection(
     Ok(Json(status.into()))
 }
 
-/// Deletes it with its syncs, records and secrets.
+/// What is left to do by hand after a connection was deleted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LeftOver {
+    /// What did not work.
+    message: String,
+    /// What to do about it.
+    hint: String,
+}
+
+/// Deletes it with its syncs, records and secrets, and takes its sign-in back at the provider
+/// where that is possible. Where that did not work, the answer says so; it is deleted all the same.
 #[utoipa::path(
     delete,
     path = "/api/connections/{id}",
     tag = "connections",
     params(("id" = String, Path)),
-    responses((status = NO_CONTENT), (status = "default", body = ApiError)),
+    responses(
+        (status = NO_CONTENT),
+        (status = OK, body = LeftOver),
+        (status = "default", body = ApiError),
+    ),
 )]
 pub(crate) async fn delete_connection(
     State(engine): State<Engine>,
     Path(id): Path<ConnectionId>,
-) -> Result<StatusCode, ApiError> {
-    engine.delete_connection(id).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Response, ApiError> {
+    match engine.delete_connection(id).await? {
+        Revoked::Done | Revoked::NotOffered => Ok(StatusCode::NO_CONTENT.into_response()),
+        Revoked::Failed(why) => Ok(Json(LeftOver {
+            message: format!("the sign-in could not be taken back at the provider: {why}"),
+            hint:
+                "Remove Patchbay's access on the provider's own pages, where its apps are listed."
+                    .into(),
+        })
+        .into_response()),
+    }
 }
 
 /// What the browser has to open.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Authorization {
+    kind: SignInKind,
     authorize_url: String,
+    /// Where the browser comes back; none where it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect_url: Option<String>,
+    /// What is typed into the page, where something is. The page may have it filled in already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_code: Option<String>,
     /// Until when an answer is waited for.
     expires_at: Time,
 }
@@ -253,10 +388,29 @@ pub(crate) async fn authorize_connection(
     Path(id): Path<ConnectionId>,
 ) -> Result<Json<Authorization>, ApiError> {
     let authorize = engine.authorize(id).await?;
+    let kind = if authorize.user_code.is_some() { SignInKind::Device } else { SignInKind::Browser };
     Ok(Json(Authorization {
+        kind,
         authorize_url: authorize.authorize_url.into(),
+        redirect_url: authorize.redirect_url.map(String::from),
+        user_code: authorize.user_code,
         expires_at: authorize.expires_at.into(),
     }))
+}
+
+/// Ends a sign-in that waits; it is no fault where none does.
+#[utoipa::path(
+    post,
+    path = "/api/connections/{id}/authorize/cancel",
+    tag = "connections",
+    params(("id" = String, Path)),
+    responses((status = OK, body = Connection), (status = "default", body = ApiError)),
+)]
+pub(crate) async fn cancel_authorization(
+    State(engine): State<Engine>,
+    Path(id): Path<ConnectionId>,
+) -> Result<Json<Connection>, ApiError> {
+    Ok(Json(engine.cancel_sign_in(id).await?.into()))
 }
 
 /// The address on which the browser landed.
@@ -299,4 +453,142 @@ pub(crate) async fn check_connection(
     Path(id): Path<ConnectionId>,
 ) -> Result<Json<Connection>, ApiError> {
     Ok(Json(engine.check_connection(id).await?.into()))
+}
+
+/// Which secrets of a connection went where. Names and hosts, never a value.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LedgerEntry {
+    /// The names of the secrets.
+    secrets: Vec<String>,
+    /// Where they went.
+    host: String,
+    /// What for.
+    purpose: String,
+    /// When the first of these requests was sent.
+    first_at: Time,
+    /// When the last was.
+    last_at: Time,
+    /// How many there were.
+    times: u64,
+}
+
+/// Entries of a ledger, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Ledger {
+    ledger: Vec<LedgerEntry>,
+    /// Always null: older entries are not kept for long.
+    #[schema(required)]
+    next: Option<String>,
+    #[schema(required)]
+    previous: Option<String>,
+}
+
+/// How many entries of a ledger are listed at most.
+const MOST: u32 = 1_000;
+
+/// Lists which secrets went to which host, when, and what for.
+#[utoipa::path(
+    get,
+    path = "/api/connections/{id}/ledger",
+    tag = "connections",
+    params(("id" = String, Path)),
+    responses((status = OK, body = Ledger), (status = "default", body = ApiError)),
+)]
+pub(crate) async fn get_connection_ledger(
+    State(engine): State<Engine>,
+    Path(id): Path<ConnectionId>,
+) -> Result<Json<Ledger>, ApiError> {
+    let entries = engine.ledger(id, MOST).await?;
+    let ledger = entries
+        .into_iter()
+        .map(|entry| LedgerEntry {
+            secrets: entry.secrets,
+            host: entry.host,
+            purpose: entry.purpose,
+            first_at: entry.first_at.into(),
+            last_at: entry.last_at.into(),
+            times: entry.times,
+        })
+        .collect();
+    Ok(Json(Ledger { ledger, next: None, previous: None }))
+}
+
+/// A request of a connection and what came of it, secrets masked.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Exchange {
+    at: Time,
+    /// What it was for.
+    purpose: String,
+    method: String,
+    url: String,
+    /// Names and values.
+    headers: Vec<(String, String)>,
+    /// The beginning of its body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+    /// What came back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<ExchangeAnswer>,
+    /// Why nothing came back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
+}
+
+/// An answer, secrets masked.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ExchangeAnswer {
+    status: u16,
+    /// Names and values.
+    headers: Vec<(String, String)>,
+    /// The beginning of its body.
+    body: String,
+}
+
+/// Requests, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ExchangeList {
+    exchanges: Vec<Exchange>,
+    /// Always null: all of them are here.
+    #[schema(required)]
+    next: Option<String>,
+    #[schema(required)]
+    previous: Option<String>,
+}
+
+impl From<outgoing::Exchange> for Exchange {
+    fn from(exchange: outgoing::Exchange) -> Self {
+        let (answer, fault) = match exchange.answer {
+            Ok(answer) => {
+                let (status, headers, body) = (answer.status, answer.headers, answer.body);
+                (Some(ExchangeAnswer { status, headers, body }), None)
+            }
+            Err(fault) => (None, Some(fault)),
+        };
+        Self {
+            at: exchange.at.into(),
+            purpose: exchange.purpose,
+            method: exchange.method,
+            url: exchange.url,
+            headers: exchange.headers,
+            body: exchange.body,
+            answer,
+            fault,
+        }
+    }
+}
+
+/// Lists the last requests that did not go well, and the last checks. They are in memory alone.
+#[utoipa::path(
+    get,
+    path = "/api/connections/{id}/exchanges",
+    tag = "connections",
+    params(("id" = String, Path)),
+    responses((status = OK, body = ExchangeList), (status = "default", body = ApiError)),
+)]
+pub(crate) async fn list_connection_exchanges(
+    State(engine): State<Engine>,
+    Path(id): Path<ConnectionId>,
+) -> Result<Json<ExchangeList>, ApiError> {
+    let exchanges = engine.exchanges(id).await?.into_iter().map(Exchange::from).collect();
+    Ok(Json(ExchangeList { exchanges, next: None, previous: None }))
 }

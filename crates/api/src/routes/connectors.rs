@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use domain::connector;
 use engine::Engine;
 use engine::connector::Listed;
+use engine::sign_in::{CALLBACK, CUSTOM_CALLBACK};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -84,6 +85,19 @@ pub(crate) struct Field {
     pub(crate) default: Option<String>,
     pub(crate) secret: bool,
     pub(crate) required: bool,
+    /// Whether it is shown only to those who look for more: its default is right for most.
+    pub(crate) advanced: bool,
+    /// Whether its value has several lines, as a private key has.
+    pub(crate) long: bool,
+    /// The values that it may have; any where there are none.
+    pub(crate) choices: Vec<Choice>,
+}
+
+/// A value that a field may have.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Choice {
+    pub(crate) value: String,
+    pub(crate) title: String,
 }
 
 /// A way in.
@@ -112,6 +126,44 @@ pub(crate) struct Way {
     fields: Vec<Field>,
     /// Whether a browser is needed.
     browser: bool,
+    /// What its user has to do at the provider that is waited for; nothing where what is filled in
+    /// is enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sign_in: Option<SignInKind>,
+    /// Where the browser may come back, the one that is liked best first.
+    redirects: Vec<RedirectKind>,
+    /// What the app at the provider is told that the browser comes back to: an address, or the
+    /// shape of one, with `PORT` where any port is good and `HOST` for the address of a tunnel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect_url: Option<String>,
+    /// Whether a sign-in is taken back at the provider when its connection is deleted.
+    revokes: bool,
+    /// Whether test and live accounts can be told apart.
+    test_or_live: bool,
+}
+
+/// What a user does at a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SignInKind {
+    /// They allow access on a page, which sends the browser back.
+    Browser,
+    /// They type a short code into a page.
+    Device,
+    /// They allow access on a page, and keys are sent to a public address.
+    HandOver,
+}
+
+/// Where a browser may come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RedirectKind {
+    /// To this computer.
+    Loopback,
+    /// To a public https address that stays.
+    Https,
+    /// To the window, by an address of the application's own kind.
+    Custom,
 }
 
 /// A collection that can be synced.
@@ -213,9 +265,61 @@ impl From<&connector::Way> for Way {
             cannot: way.cannot.clone(),
             steps: way.steps.clone(),
             scopes,
-            fields: fields(way.fields()),
+            fields: way_fields(way),
             browser: way.browser(),
+            sign_in: sign_in(way.kind.inner()),
+            redirects: redirects(way).iter().map(RedirectKind::from).collect(),
+            redirect_url: redirects(way).first().map(redirect_url),
+            revokes: engine::connection::revokes(way),
+            test_or_live: way.test_or_live.is_some(),
         }
+    }
+}
+
+/// What is filled in for a way.
+fn way_fields(way: &connector::Way) -> Vec<Field> {
+    let mut fields = fields(way.fields());
+    for field in &mut fields {
+        field.long = way.long_field() == Some(&field.name);
+    }
+    fields
+}
+
+pub(crate) fn sign_in(kind: &connector::WayKind) -> Option<SignInKind> {
+    match kind {
+        connector::WayKind::OauthCode(_) => Some(SignInKind::Browser),
+        connector::WayKind::Device(_) => Some(SignInKind::Device),
+        connector::WayKind::KeyHandOver(_) => Some(SignInKind::HandOver),
+        _ => None,
+    }
+}
+
+fn redirects(way: &connector::Way) -> &[connector::Redirect] {
+    match way.kind.inner() {
+        connector::WayKind::OauthCode(oauth) => oauth.redirects(),
+        _ => &[],
+    }
+}
+
+impl From<&connector::Redirect> for RedirectKind {
+    fn from(redirect: &connector::Redirect) -> Self {
+        match redirect {
+            connector::Redirect::Loopback | connector::Redirect::LoopbackAt(_) => Self::Loopback,
+            connector::Redirect::Https => Self::Https,
+            connector::Redirect::Custom => Self::Custom,
+        }
+    }
+}
+
+fn redirect_url(redirect: &connector::Redirect) -> String {
+    match redirect {
+        connector::Redirect::Loopback => format!("http://127.0.0.1:PORT{CALLBACK}"),
+        connector::Redirect::LoopbackAt(at) => {
+            let port = at.port.map_or_else(|| "PORT".to_owned(), |port| port.to_string());
+            format!("http://{}:{port}{}", at.host.as_str(), at.path.as_deref().unwrap_or(CALLBACK))
+        }
+        connector::Redirect::Https => format!("https://HOST{CALLBACK}"),
+        connector::Redirect::Custom => CUSTOM_CALLBACK.to_owned(),
     }
 }
 
@@ -234,6 +338,15 @@ impl From<connector::FormField> for Field {
             required: !form.field.optional && form.field.default.is_none(),
             default: form.field.default,
             secret: form.secret,
+            advanced: form.field.advanced,
+            long: false,
+            choices: form
+                .field
+                .choices
+                .0
+                .into_iter()
+                .map(|(value, title)| Choice { value, title })
+                .collect(),
         }
     }
 }

@@ -66,6 +66,9 @@ impl From<tunnel::TunnelField> for Field {
             default: field.default,
             secret: field.secret,
             required: !field.optional,
+            advanced: false,
+            long: false,
+            choices: Vec::new(),
         }
     }
 }

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
 use crate::Engine;
-use crate::outgoing::Request;
+use crate::outgoing::{Carried, Request};
 
 /// Most documents that are kept.
 const MOST: usize = 64;
@@ -110,7 +110,8 @@ impl Engine {
             url: url.clone(),
             named_by: NamedBy::Data,
             headers: HeaderMap::new(),
-            credential: HeaderMap::new(),
+            credential: Carried::default(),
+            carrying: None,
             body: None,
         };
         let answer = match self.inner.outgoing.send(&request, &reach, None).await {

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::Error;
 use crate::Engine;
-use crate::outgoing::{self, ApiRequest};
+use crate::outgoing::{self, ApiRequest, Purpose};
 
 /// How often it is looked at without a reason: a sender may have lost an entry.
 const INTERVAL: Duration = Duration::from_secs(15 * 60);
@@ -438,7 +438,8 @@ impl Engine {
             values.extend(extra.clone());
         }
         let request = ApiRequest::from_ask(ask, &values).map_err(outgoing::Error::from)?;
-        let answer = self.call(connection, &request).await?;
+        let purpose = Purpose::of("webhook registration");
+        let answer = self.call_for(connection, &request, purpose).await?;
         Ok(Json::parse(&answer.body).unwrap_or_default())
     }
 }

@@ -1,5 +1,7 @@
 //! Calls for a connection: its address, its credential, its budget.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use domain::connection::Connection;
 use domain::connector::{Ask, Connector, Content, Errors, Rendered, Status, render_headers};
@@ -12,8 +14,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::budget::Budget;
-use super::{Answer, Error, Request, Unwatched, Watch};
+use super::budget::{Budget, heard};
+use super::{Answer, Carried, Carrying, Error, Request, Unwatched, Watch};
 use crate::Engine;
 use crate::sign_in::Credential;
 
@@ -71,26 +73,29 @@ impl From<template::Error> for Error {
 }
 
 impl Engine {
-    /// Makes a call for a connection. The answer is one that the connector counts as good.
+    /// Makes a call for a connection, for a purpose that the ledger names. The answer is one that
+    /// the connector counts as good.
     ///
     /// A credential that is refused is renewed once, and the call is made again.
     ///
     /// # Errors
     ///
     /// See [`Error`]. Where the credential is refused for good, the connection needs a sign-in.
-    pub(crate) async fn call(
+    pub(crate) async fn call_for(
         &self,
         connection: &Connection,
         request: &ApiRequest,
+        purpose: Purpose<'_>,
     ) -> Result<Answer, Error> {
-        self.call_watched(connection, request, &Unwatched).await
+        self.call_watched(connection, request, purpose, &Unwatched).await
     }
 
-    /// As [`Engine::call`]; `watcher` is told of each pause before it begins.
+    /// As [`Engine::call_for`]; `watcher` is told of each pause before it begins.
     pub(crate) async fn call_watched(
         &self,
         connection: &Connection,
         request: &ApiRequest,
+        purpose: Purpose<'_>,
         watcher: &dyn Watch,
     ) -> Result<Answer, Error> {
         let id = &connection.connection.connector;
@@ -98,14 +103,41 @@ impl Engine {
         let connector = self.inner.connectors.get(id).ok_or_else(missing)?;
 
         let credential = self.credential(connection).await?;
-        let answer = self.call_with(connection, &connector, request, &credential, watcher).await?;
-        if answer.status != 401 {
+        let answer =
+            self.call_with(connection, &connector, request, &credential, purpose, watcher).await?;
+        if is_dead(&connector.errors, &answer) {
+            let why = over(&connector.errors, &answer, self.now());
+            self.connection_needs_sign_in(connection.id, why.clone()).await?;
+            return Err(Error::SignIn(why));
+        }
+        if !is_refused(&connector.errors, &answer) {
             return good(&connector.errors, answer, self.now());
         }
         let credential = self.renew(connection, &credential).await?;
-        let again = self.call_with(connection, &connector, request, &credential, watcher).await?;
+        let again =
+            self.call_with(connection, &connector, request, &credential, purpose, watcher).await?;
         let again = Answer { requests: again.requests + answer.requests, ..again };
+        if is_refused(&connector.errors, &again) {
+            return self.refused_anew(connection, &connector, again, purpose).await;
+        }
         good(&connector.errors, again, self.now())
+    }
+
+    /// What was just renewed is refused, too. Where one call shows whether the credentials work,
+    /// that one decides: another may need more than this account may do.
+    async fn refused_anew(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        answer: Answer,
+        purpose: Purpose<'_>,
+    ) -> Result<Answer, Error> {
+        if connector.check.is_some() && !purpose.is_check {
+            return Err(Error::Credentials(answer.host));
+        }
+        let why = format!("{} refuses a new token, too.", answer.host);
+        self.connection_needs_sign_in(connection.id, why.clone()).await?;
+        Err(Error::SignIn(why))
     }
 
     async fn call_with(
@@ -114,18 +146,58 @@ impl Engine {
         connector: &Connector,
         request: &ApiRequest,
         credential: &Credential,
+        purpose: Purpose<'_>,
         watcher: &dyn Watch,
     ) -> Result<Answer, Error> {
         let values = self.values(connection, connector, &credential.values);
-        let base = base_url(connector, &values)?;
+        let base = base_url(connector, &values, credential)?;
         let every = render_headers(&connector.headers, &values)?;
-        let request = whole(request, &base, &every, credential)?;
+        let carrying = Carrying {
+            connection: Some(connection.id),
+            secrets: Arc::clone(&credential.secrets),
+            purpose: purpose.text.into(),
+            watched: purpose.is_check,
+            brings_secrets: false,
+        };
+        let request =
+            Request { carrying: Some(carrying), ..whole(request, &base, &every, credential)? };
         let budget = self
             .inner
             .outgoing
             .budget(connection.id, || Budget::new(&connector.limit, &connector.errors, &values))?;
-        let reach = self.reach(connector, &values)?;
+        let mut reach = self.reach(connector, &values)?;
+        if credential.url.is_some() {
+            // The person who pasted the address said who is called.
+            reach.hosts.extend(base.host_str().map(str::to_ascii_lowercase));
+            reach.typed = true;
+        }
         self.inner.outgoing.send_watched(&request, &reach, Some(&budget), watcher).await
+    }
+
+    /// Makes a call that is answered with a token, or takes one back: with this credential and
+    /// once, whatever comes of it.
+    pub(crate) async fn call_for_token(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        request: &ApiRequest,
+        credential: &Credential,
+        purpose: &str,
+    ) -> Result<Answer, Error> {
+        let values = self.values(connection, connector, &credential.values);
+        let base = base_url(connector, &values, credential)?;
+        let carrying = Carrying {
+            connection: Some(connection.id),
+            secrets: Arc::clone(&credential.secrets),
+            purpose: purpose.into(),
+            watched: false,
+            brings_secrets: true,
+        };
+        let every = render_headers(&connector.headers, &values)?;
+        let whole = whole(request, &base, &every, credential)?;
+        let request = Request { carrying: Some(carrying), ..whole };
+        let reach = self.reach_of_tokens(connector, &values, &request.url);
+        self.inner.outgoing.send(&request, &reach, None).await
     }
 
     /// What the connector's texts may speak of, for this connection.
@@ -198,8 +270,12 @@ fn host_of(url: &str) -> Option<String> {
     Some(Url::parse(url).ok()?.host_str()?.to_ascii_lowercase())
 }
 
-/// The connector's base address for a connection, without a slash at its end.
-fn base_url(connector: &Connector, values: &Value) -> Result<Url, Error> {
+/// The connector's base address for a connection, or the one that is its secret.
+fn base_url(connector: &Connector, values: &Value, credential: &Credential) -> Result<Url, Error> {
+    if let Some(url) = &credential.url {
+        let unfit = || Error::Connector("its secret address is none".into());
+        return Url::parse(url.expose()).map_err(|_| unfit());
+    }
     let base = connector.base_url.as_ref();
     let base = base.ok_or_else(|| Error::Connector("it has no `base_url`".into()))?;
     let text = base.render(Place::Address, values)?;
@@ -253,16 +329,14 @@ fn whole(
         Content::Text(text) => Bytes::from(text.clone()),
     });
 
-    let mut carried = HeaderMap::new();
     // An address that an answer names is called without, on another host than our own: links to
     // files that are stored elsewhere carry what they need.
     let own_host = named_by == NamedBy::Connector || url.host_str() == base.host_str();
-    if let Some((name, secret)) = credential.header.as_ref().filter(|_| own_host) {
-        let mut value = HeaderValue::from_str(secret.expose())
-            .map_err(|_| Error::Connector("the credential does not fit into a header".into()))?;
-        value.set_sensitive(true);
-        carried.insert(name.clone(), value);
-    }
+    // A call that shows who it is in its own words is left alone.
+    let own_words =
+        request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+    let carried =
+        if own_host && !own_words { credential.carried.clone() } else { Carried::default() };
     Ok(Request {
         method: request.method.clone(),
         url,
@@ -270,6 +344,7 @@ fn whole(
         headers,
         credential: carried,
         body,
+        carrying: None,
     })
 }
 
@@ -278,6 +353,43 @@ fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Error>
     let header = HeaderName::try_from(name).map_err(|_| unfit())?;
     headers.insert(header, HeaderValue::from_str(value).map_err(|_| unfit())?);
     Ok(())
+}
+
+/// What a call is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Purpose<'a> {
+    text: &'a str,
+    is_check: bool,
+}
+
+impl<'a> Purpose<'a> {
+    /// In a few words: `sync of orders`.
+    pub(crate) fn of(text: &'a str) -> Self {
+        Self { text, is_check: false }
+    }
+
+    /// To see whether the credentials work. What it looked like is remembered.
+    pub(crate) fn check() -> Self {
+        Self { text: "check", is_check: true }
+    }
+}
+
+/// Whether an answer says that the credentials are not good, in any of the ways that are known: by
+/// its status, by the challenge of RFC 6750, or as the connector says.
+fn is_refused(errors: &Errors, answer: &Answer) -> bool {
+    if answer.status == 401 {
+        return true;
+    }
+    let challenge = answer.headers.get(header::WWW_AUTHENTICATE).and_then(|it| it.to_str().ok());
+    if answer.status == 403 && challenge.is_some_and(|it| it.contains("invalid_token")) {
+        return true;
+    }
+    heard(answer, |heard| errors.renew.iter().any(|it| heard.is(it, errors)))
+}
+
+/// Whether an answer says, in the connector's words, that the sign-in is over for good.
+pub(crate) fn is_dead(errors: &Errors, answer: &Answer) -> bool {
+    heard(answer, |heard| errors.dead.iter().any(|it| heard.is(it, errors)))
 }
 
 /// Tells an answer that is one from a fault.
@@ -293,7 +405,14 @@ fn good(errors: &Errors, answer: Answer, now: Timestamp) -> Result<Answer, Error
     if answer.status == 401 {
         return Err(Error::Credentials(answer.host));
     }
-    let message = Json::parse(&answer.body)
+    let message = message(errors, &answer, now);
+    Err(Error::Status { host: answer.host, status: answer.status, message })
+}
+
+/// What a refusal says; nothing where it says nothing that the connector knows to find.
+fn message(errors: &Errors, answer: &Answer, now: Timestamp) -> String {
+    let in_200 = errors.in_200.as_ref();
+    Json::parse(&answer.body)
         .ok()
         .and_then(|body| {
             let code = in_200.and_then(|in_200| in_200.code.as_ref());
@@ -303,8 +422,17 @@ fn good(errors: &Errors, answer: Answer, now: Timestamp) -> Result<Answer, Error
                 .flatten()
                 .find_map(|at| at.text_of(&body, now))
         })
-        .map_or_else(String::new, |message| domain::text::clean(&message, 300));
-    Err(Error::Status { host: answer.host, status: answer.status, message })
+        .map_or_else(String::new, |message| domain::text::clean(&message, 300))
+}
+
+/// Why a sign-in is over, as its provider says it.
+fn over(errors: &Errors, answer: &Answer, now: Timestamp) -> String {
+    let said = message(errors, answer, now);
+    if said.is_empty() {
+        format!("{} says that the sign-in is over.", answer.host)
+    } else {
+        format!("{} says that the sign-in is over: {said}.", answer.host)
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@
 
 mod budget;
 mod call;
+mod carried;
 mod resolve;
+mod trace;
 
 #[cfg(test)]
 mod tests;
@@ -27,10 +29,14 @@ use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
 use self::budget::Budget;
+use self::trace::Trace;
 use crate::clock::Clock;
 use crate::{store, vault};
 
-pub(crate) use self::call::ApiRequest;
+pub(crate) use self::call::{ApiRequest, Purpose, is_dead};
+pub(crate) use self::carried::Carried;
+pub(crate) use self::trace::{Carrying, without};
+pub use self::trace::{Exchange, Shown};
 
 /// What one request may take, by a clock that nobody can set.
 struct Bounds {
@@ -129,8 +135,10 @@ pub(crate) struct Request {
     pub(crate) named_by: NamedBy,
     pub(crate) headers: HeaderMap,
     /// Sent to the first host alone, never to another that a redirect names.
-    pub(crate) credential: HeaderMap,
+    pub(crate) credential: Carried,
     pub(crate) body: Option<Bytes>,
+    /// Whose it is, and what of theirs it carries; none for one that is nobody's.
+    pub(crate) carrying: Option<Carrying>,
 }
 
 /// What came back, whatever its status.
@@ -202,6 +210,7 @@ struct Inner {
     any: reqwest::Client,
     largest: usize,
     budgets: Mutex<HashMap<ConnectionId, Arc<Budget>>>,
+    trace: Trace,
 }
 
 impl Outgoing {
@@ -221,6 +230,7 @@ impl Outgoing {
             any: client(Network::Any, bounds)?,
             largest: bounds.largest,
             budgets: Mutex::default(),
+            trace: Trace::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -228,6 +238,11 @@ impl Outgoing {
     /// Forgets what is known of a connection's budget: its settings changed, or it is gone.
     pub(crate) fn forget(&self, id: ConnectionId) {
         self.inner.budgets.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    /// What is remembered of requests.
+    pub(crate) fn trace(&self) -> &Trace {
+        &self.inner.trace
     }
 
     fn budget<E>(
@@ -344,6 +359,7 @@ impl Outgoing {
             // The same origin was named before; another is one that only the answer names.
             if next.origin() != request.url.origin() {
                 request.credential.clear();
+                request.carrying = None;
                 request.named_by = NamedBy::Data;
             }
             request.url = next;
@@ -353,20 +369,35 @@ impl Outgoing {
     }
 
     async fn once(&self, request: &Request, reach: &Reach) -> Result<Answer, Error> {
+        let at = self.inner.clock.now();
+        let answer = self.sent(request, reach, at).await;
+        self.inner.trace.remember(request, &answer, at);
+        answer
+    }
+
+    async fn sent(&self, request: &Request, reach: &Reach, at: Timestamp) -> Result<Answer, Error> {
         let client = match reach.check(&request.url, request.named_by)? {
             Network::Public => &self.inner.public,
             Network::Any => &self.inner.any,
         };
-        let mut headers = request.headers.clone();
-        headers.extend(request.credential.clone());
-        let mut builder = client.request(request.method.clone(), request.url.clone());
+        let (mut url, mut headers) = (request.url.clone(), request.headers.clone());
+        let body = request.body.clone().unwrap_or_default();
+        request.credential.put_on(&request.method, &mut url, &mut headers, &body, at)?;
+        let mut builder = client.request(request.method.clone(), url);
         builder = builder.headers(headers);
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
         }
 
         let host = request.url.host_str().unwrap_or_default().to_owned();
-        let mut response = builder.send().await.map_err(|error| fault(&host, error))?;
+        let sent = builder.send().await;
+        // One that found nobody to talk to has taken nothing along.
+        if let Some(carrying) = &request.carrying
+            && !sent.as_ref().is_err_and(reqwest::Error::is_connect)
+        {
+            self.inner.trace.sent(carrying, &request.url, at);
+        }
+        let mut response = sent.map_err(|error| fault(&host, error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut body = BytesMut::new();
         while let Some(part) = response.chunk().await.map_err(|error| fault(&host, error))? {

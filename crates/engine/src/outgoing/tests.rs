@@ -94,14 +94,16 @@ async fn answer(State(server): State<Server>, headers: HeaderMap) -> Response {
 }
 
 fn request(method: Method, url: &Url) -> Request {
-    let credential = [(header::AUTHORIZATION, HeaderValue::from_static("Bearer canary"))];
+    let credential =
+        Carried::header(header::AUTHORIZATION, domain::secret::Secret::new("Bearer canary".into()));
     Request {
         method,
         url: url.clone(),
         named_by: NamedBy::Connector,
         headers: HeaderMap::new(),
-        credential: credential.into_iter().collect(),
+        credential,
         body: None,
+        carrying: None,
     }
 }
 

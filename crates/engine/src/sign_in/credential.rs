@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use domain::connection::{Connection, ConnectionState};
-use domain::connector::{Connector, HeaderToken, OauthCode, Refresh, Send, TOKEN, WayKind};
+use domain::connector::{Connector, Refresh, TOKEN, Way, WayKind};
 use domain::id::ConnectionId;
 use domain::secret::{Secret, Secrets};
 use domain::token::renew_at;
-use http::HeaderName;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
-use super::tokens::{ACCESS, CALLBACK, Exchanged, Fault, Grant, KEPT, LIVES, REFRESH, read_object};
+use super::carry::{Carrier, Credential, MailLogin};
+use super::tokens::{
+    ACCESS, Asking, CALLBACK, Exchanged, Fault, Grant, KEPT, LIVES, REFRESH, read_object, subject,
+};
 use crate::outgoing::Error;
 use crate::{Engine, store, vault};
 
@@ -21,21 +23,6 @@ use crate::{Engine, store, vault};
 const KEPT_FOR: Duration = Duration::from_secs(60);
 /// How long a renewal that failed is not tried again while the old token still lives.
 const PAUSE: Duration = Duration::from_secs(30);
-
-/// What a call carries to be let in.
-#[derive(Debug, Clone)]
-pub(crate) struct Credential {
-    /// The header and its whole value; none where a connection needs none.
-    pub(crate) header: Option<(HeaderName, Secret)>,
-    /// What the connector's texts may use as `token.NAME`; never the tokens themselves.
-    pub(crate) values: Value,
-}
-
-impl Default for Credential {
-    fn default() -> Self {
-        Self { header: None, values: json!({}) }
-    }
-}
 
 /// What is held for the calls of one connection. Its lock is their turn: whoever finds a token
 /// that has to be renewed renews it, and the others wait and find the new one.
@@ -71,6 +58,16 @@ impl Held {
             && current.renew_at.is_none_or(|renew_at| now < renew_at);
         fresh.then(|| current.credential.clone())
     }
+
+    /// Keeps a credential for the next call, unless that call has to try the vault first.
+    fn keep(&mut self, credential: Credential, renew_at: Option<Timestamp>) -> Credential {
+        if self.unsaved.is_some() {
+            return credential;
+        }
+        let current = Current { credential: credential.clone(), renew_at, read_at: Instant::now() };
+        self.current = Some(current);
+        credential
+    }
 }
 
 /// What a credential is asked for.
@@ -78,18 +75,62 @@ enum Need {
     /// For a call.
     Call,
     /// In place of this one, which was refused.
-    Other(Credential),
+    Other(Box<Credential>),
 }
 
-/// A connection whose way in is a browser, with what belongs to it.
-struct SignedIn<'a> {
+/// A connection whose way in ends in a token, with what belongs to it.
+struct Tokened<'a> {
     connection: &'a Connection,
     connector: &'a Connector,
-    oauth: &'a OauthCode,
+    way: &'a Way,
     secrets: Secrets,
     expires_at: Option<Timestamp>,
     /// Whether an answer was lost.
     lost: bool,
+}
+
+impl<'a> Tokened<'a> {
+    fn asking<'b>(&'b self, callback: &'b Value) -> Asking<'b>
+    where
+        'a: 'b,
+    {
+        Asking {
+            connection: self.connection,
+            connector: self.connector,
+            way: self.way,
+            kind: &self.way.kind,
+            secrets: &self.secrets,
+            callback,
+        }
+    }
+
+    fn callback(&self) -> Value {
+        Value::Object(read_object(&self.secrets, CALLBACK))
+    }
+}
+
+/// How the next token is had.
+enum Means {
+    /// By the refresh token, once or as often as is needed.
+    Refresh(Secret),
+    /// By asking for another.
+    Anew,
+}
+
+/// How the next token of this kind is had; none where only its user can bring one.
+fn means(kind: &WayKind, refresh: Option<&Secret>) -> Option<Means> {
+    let refreshes = matches!(kind.refresh(), Refresh::Reusable | Refresh::Rotating);
+    match (kind, refresh.filter(|_| refreshes)) {
+        (_, Some(token)) if kind.endpoint().is_some() => Some(Means::Refresh(token.clone())),
+        (
+            WayKind::ClientCredentials(_)
+            | WayKind::JwtBearer(_)
+            | WayKind::AppJwtExchange(_)
+            | WayKind::TokenExchange(_),
+            _,
+        ) => Some(Means::Anew),
+        _ => None,
+    }
 }
 
 impl Engine {
@@ -106,6 +147,17 @@ impl Engine {
         }
     }
 
+    /// How the mail server of a connection is shown who we are, renewed where that is about to
+    /// end; none where the connection is for none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SignIn`] where only the user can let the connection in again.
+    pub async fn mail_login(&self, id: ConnectionId) -> Result<Option<MailLogin>, Error> {
+        let connection = self.inner.store.connection(id).await?;
+        Ok(self.credential(&connection).await?.mail)
+    }
+
     /// Another credential than `refused`, or the connection needs a sign-in. Where somebody else
     /// has renewed it meanwhile, that one is the answer.
     ///
@@ -118,9 +170,12 @@ impl Engine {
         refused: &Credential,
     ) -> Result<Credential, Error> {
         let held = self.inner.sign_ins.held(connection.id).lock_owned().await;
-        match held.fresh(self.now()).filter(|current| current.header != refused.header) {
+        match held.fresh(self.now()).filter(|current| !current.is_same(refused)) {
             Some(credential) => Ok(credential),
-            None => self.take_turn(held, connection.id, Need::Other(refused.clone())).await,
+            None => {
+                let need = Need::Other(Box::new(refused.clone()));
+                self.take_turn(held, connection.id, need).await
+            }
         }
     }
 
@@ -169,175 +224,315 @@ impl Engine {
             self.connector_of(&connection).map_err(|error| Error::Connector(error.to_string()))?;
         let way = connector.auth.get(connection.connection.way as usize);
         let way = way.ok_or_else(|| Error::Connector("it no longer has this way in".into()))?;
-        match &way.kind {
-            WayKind::None => Ok(held.keep(Credential::default(), None)),
-            WayKind::HeaderToken(token) => self.pasted(held, &connection, token, need).await,
-            WayKind::OauthCode(oauth) => {
-                let secrets = self.stored(held, &connection).await?;
-                // They may just have been stored.
-                let connection = self.inner.store.connection(id).await?;
-                let (expires_at, lost) = match &held.unsaved {
-                    Some((_, expires_at)) => (*expires_at, false),
-                    None => (connection.token_expires_at, connection.rotating_since.is_some()),
-                };
-                let signed_in = SignedIn {
-                    connection: &connection,
-                    connector: &connector,
-                    oauth,
-                    secrets,
-                    expires_at,
-                    lost,
-                };
-                self.signed_in(held, signed_in, need).await
-            }
-            other => Err(Error::Connector(format!("calls cannot be made by `{}`", other.name()))),
+        if matches!(way.kind, WayKind::None) {
+            return Ok(held.keep(Credential::default(), None));
         }
+        let secrets = self.stored(held, &connection).await?;
+        if way.kind.token_facts().is_none() {
+            return self.given(held, &connection, &connector, way, &secrets, need).await;
+        }
+        // They may just have been stored.
+        let connection = self.inner.store.connection(id).await?;
+        let (expires_at, lost) = match &held.unsaved {
+            Some((_, expires_at)) => (*expires_at, false),
+            None => (connection.token_expires_at, connection.rotating_since.is_some()),
+        };
+        let tokened = Tokened {
+            connection: &connection,
+            connector: &connector,
+            way,
+            secrets,
+            expires_at,
+            lost,
+        };
+        self.tokened(held, tokened, need).await
     }
 
-    async fn pasted(
+    /// What the user gave is what calls carry.
+    async fn given(
         &self,
         held: &mut Held,
         connection: &Connection,
-        way: &HeaderToken,
+        connector: &Connector,
+        way: &Way,
+        secrets: &Secrets,
         need: Need,
     ) -> Result<Credential, Error> {
-        let secrets = self.stored(held, connection).await?;
-        let Some(token) = secrets.get(TOKEN) else {
-            return self.locked_out(connection.id, "Its token has not been entered.".into()).await;
-        };
-        let credential = Credential {
-            header: Some((header_name(&way.header)?, carried(&way.prefix, token))),
-            ..Credential::default()
-        };
+        let missing = way.fields().into_iter().find(|field| {
+            field.secret
+                && !field.field.optional
+                && field.field.default.is_none()
+                && secrets.get(&field.name).is_none()
+        });
+        if let Some(field) = missing {
+            let why = match field.name.as_str() {
+                TOKEN => "Its token has not been entered.".into(),
+                _ => format!("Its {} has not been entered.", field.field.title.to_lowercase()),
+            };
+            return self.locked_out(connection.id, why).await;
+        }
+        if let WayKind::KeyHandOver(hand_over) = &way.kind
+            && hand_over.secrets.keys().any(|name| secrets.get(name).is_none())
+        {
+            return self.locked_out(connection.id, "It has not been signed in.".into()).await;
+        }
+        let values = self.values(connection, connector, &json!({}));
+        let credential = Carrier { way, secrets, values: &values }.credential()?;
         match need {
-            Need::Other(refused) if refused.header == credential.header => {
-                let why = "The provider does not accept the token. Enter another.";
-                self.locked_out(connection.id, why.into()).await
+            Need::Other(refused) if refused.is_same(&credential) => {
+                self.locked_out(connection.id, not_accepted(&way.kind).into()).await
             }
             Need::Other(_) | Need::Call => Ok(held.keep(credential, None)),
         }
     }
 
-    async fn signed_in(
+    async fn tokened(
         &self,
         held: &mut Held,
-        it: SignedIn<'_>,
+        it: Tokened<'_>,
         need: Need,
     ) -> Result<Credential, Error> {
         let now = self.now();
         let id = it.connection.id;
-        let Some(access) = it.secrets.get(ACCESS) else {
-            return self.locked_out(id, "It has not been signed in.".into()).await;
-        };
-        let credential = Credential {
-            header: sent(&it.oauth.send, access)?,
-            values: Value::Object(read_object(&it.secrets, KEPT)),
+        let credential = match it.secrets.get(ACCESS) {
+            Some(_) => Some(self.carried(it.connection, it.connector, it.way, &it.secrets)?),
+            None => None,
         };
         let expires_at = it.expires_at;
         let renew_at = expires_at.map(|end| renew_at(end, lives(&it.secrets)));
-        let refused = matches!(&need, Need::Other(refused) if refused.header == credential.header);
-        let lives = !refused && expires_at.is_none_or(|end| now < end);
+        let refused = match (&need, &credential) {
+            (Need::Other(refused), Some(credential)) => refused.is_same(credential),
+            _ => false,
+        };
+        let lives = !refused && credential.is_some() && expires_at.is_none_or(|end| now < end);
         let paused = held.not_before.is_some_and(|at| Instant::now() < at);
         let due = it.lost || renew_at.is_some_and(|at| at <= now);
 
-        if lives && (!due || paused) {
-            return Ok(held.keep(credential, renew_at));
+        if let Some(credential) = credential.as_ref().filter(|_| lives && (!due || paused)) {
+            return Ok(held.keep(credential.clone(), renew_at));
         }
-        if it.oauth.refresh == Refresh::None || it.secrets.get(REFRESH).is_none() {
-            if lives {
-                return Ok(held.keep(credential, None));
-            }
-            let why =
-                "The provider does not accept the sign-in any more, and it cannot be renewed.";
-            return self.locked_out(id, why.into()).await;
-        }
-        match self.refresh(held, &it).await {
+        let subject_is_there = !it.way.browser()
+            || it.secrets.get(ACCESS).is_some()
+            || subject(&it.secrets).token.is_some();
+        let means = means(&it.way.kind, it.secrets.get(REFRESH)).filter(|_| subject_is_there);
+        let Some(means) = means else {
+            return match credential {
+                Some(credential) if lives => Ok(held.keep(credential, None)),
+                Some(_) => {
+                    let why = "The provider does not accept the sign-in any more, and it cannot be \
+                               renewed.";
+                    self.locked_out(id, why.into()).await
+                }
+                None => self.locked_out(id, "It has not been signed in.".into()).await,
+            };
+        };
+        match self.next_token(held, &it, means, refused).await {
             Ok(renewed) => Ok(renewed),
-            Err(Fault::Refused(said)) => self.ended(&it, &said).await,
+            Err(Fault::Refused { said, .. }) => self.ended(&it, &said).await,
             Err(Fault::Failed(error)) => {
                 held.not_before = Some(Instant::now() + PAUSE);
-                if lives {
-                    tracing::warn!(%id, %error, "a sign-in could not be renewed yet");
-                    // Read again for the next call, which may find that it can be.
-                    return Ok(credential);
+                match credential {
+                    Some(credential) if lives => {
+                        tracing::warn!(%id, %error, "a sign-in could not be renewed yet");
+                        // Read again for the next call, which may find that it can be.
+                        Ok(credential)
+                    }
+                    _ => Err(error),
                 }
-                Err(error)
             }
         }
     }
 
-    async fn refresh(&self, held: &mut Held, it: &SignedIn<'_>) -> Result<Credential, Fault> {
-        let SignedIn { connection, connector, oauth, secrets, .. } = it;
-        let token = secrets.get(REFRESH).ok_or_else(|| Error::Connector("no token".into()))?;
-        if oauth.refresh == Refresh::Rotating {
-            self.inner.store.begin_rotation(connection.id, self.now()).await?;
-        }
-        let callback = Value::Object(read_object(secrets, CALLBACK));
-        let exchanged = self
-            .ask_for_tokens(connection, connector, oauth, secrets, &callback, Grant::Refresh(token))
-            .await?;
+    /// Gets the next token and keeps it.
+    async fn next_token(
+        &self,
+        held: &mut Held,
+        it: &Tokened<'_>,
+        means: Means,
+        refused: bool,
+    ) -> Result<Credential, Fault> {
+        let callback = it.callback();
+        let asking = it.asking(&callback);
+        let exchanged = match (means, &it.way.kind) {
+            (Means::Refresh(token), kind) => {
+                if kind.refresh() == Refresh::Rotating {
+                    self.inner.store.begin_rotation(it.connection.id, self.now()).await?;
+                }
+                self.ask_for_tokens(&asking, Grant::Refresh(&token)).await?
+            }
+            (Means::Anew, WayKind::ClientCredentials(_)) => {
+                self.ask_for_tokens(&asking, Grant::Client).await?
+            }
+            (Means::Anew, WayKind::TokenExchange(_)) => {
+                return self.exchanged(held, it, refused).await;
+            }
+            (Means::Anew, _) => self.ask_with_jwt(&asking).await?,
+        };
         held.not_before = None;
-        self.take_over(held, it, &exchanged, &callback).await
+        self.take_over(held, it, &it.secrets, &exchanged).await
     }
 
-    /// Keeps what a renewal brought. Where the vault does not take it, it is kept in memory and
-    /// offered to the vault again at each use, since what it takes the place of is spent.
+    /// Exchanges a token for a narrower one. Where that is refused, the first one may have ended
+    /// though nobody said so: it is renewed, and the exchange tried once more.
+    async fn exchanged(
+        &self,
+        held: &mut Held,
+        it: &Tokened<'_>,
+        refused: bool,
+    ) -> Result<Credential, Fault> {
+        let callback = it.callback();
+        let (mut secrets, renewed) = self.with_subject(held, it, it.secrets.clone(), false).await?;
+        let mut outcome = self.exchange(it, &secrets, &callback).await;
+        if matches!(outcome, Err(Fault::Refused { .. })) && !renewed {
+            let again = self.with_subject(held, it, secrets.clone(), true).await?;
+            if again.1 {
+                secrets = again.0;
+                outcome = self.exchange(it, &secrets, &callback).await;
+            }
+        }
+        let exchanged = outcome?;
+        tracing::debug!(id = %it.connection.id, refused, "a token was exchanged for a narrower one");
+        held.not_before = None;
+        self.take_over(held, it, &secrets, &exchanged).await
+    }
+
+    async fn exchange(
+        &self,
+        it: &Tokened<'_>,
+        secrets: &Secrets,
+        callback: &Value,
+    ) -> Result<Exchanged, Fault> {
+        let asking = Asking { secrets, ..it.asking(callback) };
+        let WayKind::TokenExchange(way) = &it.way.kind else {
+            return Err(Error::Connector("it exchanges nothing".into()).into());
+        };
+        let pasted = matches!(*way.from.kind, WayKind::HeaderToken(_));
+        let token = if pasted { secrets.get(TOKEN) } else { subject(secrets).token };
+        let missing = || Error::Connector("there is no token to exchange".into());
+        self.ask_for_exchange(&asking, token.ok_or_else(missing)?).await
+    }
+
+    /// The secrets with a first token among them that is good, and whether it is a new one.
+    async fn with_subject(
+        &self,
+        held: &mut Held,
+        it: &Tokened<'_>,
+        secrets: Secrets,
+        force: bool,
+    ) -> Result<(Secrets, bool), Fault> {
+        let WayKind::TokenExchange(way) = &it.way.kind else { return Ok((secrets, false)) };
+        let inner = &*way.from.kind;
+        if matches!(inner, WayKind::HeaderToken(_)) {
+            return Ok((secrets, false));
+        }
+        let known = subject(&secrets);
+        let due = known.ends.is_some_and(|end| renew_at(end, None) <= self.now());
+        if known.token.is_some() && !due && !force && !it.lost {
+            return Ok((secrets, false));
+        }
+        let Some(means) = means(inner, known.refresh) else { return Ok((secrets, false)) };
+        let callback = it.callback();
+        let asking = Asking { kind: inner, secrets: &secrets, ..it.asking(&callback) };
+        let exchanged = match means {
+            Means::Refresh(token) => {
+                if inner.refresh() == Refresh::Rotating {
+                    self.inner.store.begin_rotation(it.connection.id, self.now()).await?;
+                }
+                self.ask_for_tokens(&asking, Grant::Refresh(&token)).await?
+            }
+            Means::Anew => self.ask_for_tokens(&asking, Grant::Client).await?,
+        };
+        let bundle = exchanged.bundle(secrets.clone(), &callback);
+        self.keep_or_hold(held, it.connection.id, &bundle, exchanged.noted_end()).await?;
+        Ok((bundle, true))
+    }
+
+    /// What calls carry, with these secrets.
+    fn carried(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        way: &Way,
+        secrets: &Secrets,
+    ) -> Result<Credential, Error> {
+        let kept = Value::Object(read_object(secrets, KEPT));
+        let values = self.values(connection, connector, &kept);
+        let credential = Carrier { way, secrets, values: &values }.credential()?;
+        Ok(Credential { values: kept, ..credential })
+    }
+
+    /// Keeps what a renewal brought.
     async fn take_over(
         &self,
         held: &mut Held,
-        it: &SignedIn<'_>,
+        it: &Tokened<'_>,
+        secrets: &Secrets,
         exchanged: &Exchanged,
-        callback: &Value,
     ) -> Result<Credential, Fault> {
-        let bundle = exchanged.bundle(it.secrets.clone(), callback);
-        let expires_at = exchanged.expires_at;
-        let send = &it.oauth.send;
-        let header = bundle.get(ACCESS).map(|access| sent(send, access)).transpose();
-        let credential = Credential {
-            header: header.map_err(Fault::Failed)?.flatten(),
-            values: Value::Object(read_object(&bundle, KEPT)),
-        };
-        match self.keep_secrets(it.connection, &bundle, expires_at).await {
+        let bundle = exchanged.bundle(secrets.clone(), &it.callback());
+        let expires_at = exchanged.noted_end();
+        let credential = self.carried(it.connection, it.connector, it.way, &bundle)?;
+        if self.keep_or_hold(held, it.connection.id, &bundle, expires_at).await? {
+            let renew_at = expires_at.map(|end| renew_at(end, lives(&bundle)));
+            return Ok(held.keep(credential, renew_at));
+        }
+        Ok(credential)
+    }
+
+    /// Keeps secrets, and says whether the vault took them. Where it does not, they are kept in
+    /// memory and offered to the vault again at each use, since what they take the place of is
+    /// spent.
+    async fn keep_or_hold(
+        &self,
+        held: &mut Held,
+        id: ConnectionId,
+        bundle: &Secrets,
+        expires_at: Option<Timestamp>,
+    ) -> Result<bool, Fault> {
+        // As it is now: an inner token may just have been kept.
+        let connection = self.inner.store.connection(id).await?;
+        match self.keep_secrets(&connection, bundle, expires_at).await {
             Ok(()) => {
                 held.unsaved = None;
-                let renew_at = expires_at.map(|end| renew_at(end, lives(&bundle)));
-                Ok(held.keep(credential, renew_at))
+                Ok(true)
             }
             Err(error) => {
-                tracing::error!(id = %it.connection.id, %error, "new tokens wait for the vault");
-                held.unsaved = Some((bundle, expires_at));
-                Ok(credential)
+                tracing::error!(%id, %error, "new tokens wait for the vault");
+                held.unsaved = Some((bundle.clone(), expires_at));
+                Ok(false)
             }
         }
     }
 
-    async fn ended(&self, it: &SignedIn<'_>, said: &str) -> Result<Credential, Error> {
+    async fn ended(&self, it: &Tokened<'_>, said: &str) -> Result<Credential, Error> {
         let id = it.connection.id;
         let why = if it.lost {
             format!(
                 "The answer to the last renewal of the sign-in was lost, and the old token is no \
                  longer accepted: {said}."
             )
-        } else {
+        } else if it.way.signs_in() {
             format!("The sign-in could not be renewed: {said}.")
+        } else {
+            format!("No token could be had with what was entered: {said}.")
         };
-        if it.oauth.refresh == Refresh::Rotating {
-            self.inner.store.abandon_rotation(id).await?;
-        }
+        self.inner.store.abandon_rotation(id).await?;
         self.locked_out(id, why).await
     }
 
     /// Puts `given` among the secrets of a connection, in its turn: a renewal that is under way is
-    /// waited for. An empty value takes a secret away.
+    /// waited for. An empty value takes a secret away. A token that was had with the old ones is
+    /// forgotten where another can be had without the user.
     pub(crate) async fn change_secrets(
         &self,
         id: ConnectionId,
+        way: &Way,
         given: &Secrets,
     ) -> Result<(), Error> {
         let held = self.inner.sign_ins.held(id);
         let mut held = held.lock().await;
         let connection = self.inner.store.connection(id).await?;
-        let mut secrets = self.stored(&mut held, &connection).await?;
+        let mut secrets = self.stored_or_none(&mut held, &connection).await?;
         for (name, values) in given.iter() {
             secrets.remove(name);
             for value in values.iter().filter(|value| !value.expose().is_empty()) {
@@ -345,9 +540,26 @@ impl Engine {
             }
         }
         let connection = self.inner.store.connection(id).await?;
-        self.keep_secrets(&connection, &secrets, connection.token_expires_at).await?;
+        let anew = way.kind.token_facts().is_some() && !way.signs_in();
+        if anew {
+            secrets.remove(ACCESS);
+        }
+        let ends = connection.token_expires_at.filter(|_| !anew);
+        self.keep_secrets(&connection, &secrets, ends).await?;
         held.forget();
         Ok(())
+    }
+
+    /// As [`Engine::stored`]; but what is gone from the vault is entered anew, bit by bit.
+    async fn stored_or_none(
+        &self,
+        held: &mut Held,
+        connection: &Connection,
+    ) -> Result<Secrets, Error> {
+        match self.stored(held, connection).await {
+            Err(Error::SignIn(_)) => Ok(Secrets::new()),
+            secrets => secrets,
+        }
     }
 
     /// The secrets as they are in force: those that wait for the vault, which is tried again, or
@@ -380,32 +592,17 @@ impl Engine {
     }
 }
 
-impl Held {
-    /// Keeps a credential for the next call, unless that call has to try the vault first.
-    fn keep(&mut self, credential: Credential, renew_at: Option<Timestamp>) -> Credential {
-        if self.unsaved.is_some() {
-            return credential;
+/// What the user is told of something pasted that was refused.
+const fn not_accepted(kind: &WayKind) -> &'static str {
+    match kind {
+        WayKind::HeaderToken(_) | WayKind::QueryToken(_) => {
+            "The provider does not accept the token. Enter another."
         }
-        let current = Current { credential: credential.clone(), renew_at, read_at: Instant::now() };
-        self.current = Some(current);
-        credential
+        WayKind::UrlSecret(_) => "The provider does not know the address any more. Enter another.",
+        _ => "The provider does not accept the keys. Enter them again.",
     }
 }
 
 fn lives(secrets: &Secrets) -> Option<SignedDuration> {
     secrets.get(LIVES)?.expose().parse().ok().map(SignedDuration::from_secs)
-}
-
-/// The header that carries `access`.
-fn sent(send: &Send, access: &Secret) -> Result<Option<(HeaderName, Secret)>, Error> {
-    let Some((header, prefix)) = send.header() else { return Ok(None) };
-    Ok(Some((header_name(header)?, carried(prefix, access))))
-}
-
-fn carried(prefix: &str, token: &Secret) -> Secret {
-    Secret::new(format!("{prefix}{}", token.expose()))
-}
-
-fn header_name(name: &str) -> Result<HeaderName, Error> {
-    HeaderName::try_from(name).map_err(|_| Error::Connector(format!("`{name}` is not a header")))
 }

@@ -1,6 +1,7 @@
 //! The listener to which a browser comes back, and the page that it finds there.
 
 use std::convert::Infallible;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use super::waiting::At;
 use super::{CALLBACK, Error};
 use crate::Engine;
 use crate::connection::ConnectionStatus;
@@ -27,26 +29,60 @@ const CONNECTIONS: usize = 16;
 /// How long a browser may take to send its request.
 const HEADERS: Duration = Duration::from_secs(10);
 
+/// Where a browser comes back on this computer. What is called `localhost` is looked for under
+/// both of its addresses.
+pub(super) struct Listener {
+    sockets: (TcpListener, Option<TcpListener>),
+    path: String,
+}
+
+impl Listener {
+    /// Listens at `port`, or at any where that is 0.
+    pub(super) async fn bind(port: u16, by_name: bool, path: &str) -> std::io::Result<Self> {
+        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let port = first.local_addr()?.port();
+        // A computer without that kind of address has nobody who looks there.
+        let second =
+            if by_name { TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await.ok() } else { None };
+        Ok(Self { sockets: (first, second), path: path.into() })
+    }
+
+    pub(super) fn port(&self) -> std::io::Result<u16> {
+        Ok(self.sockets.0.local_addr()?.port())
+    }
+
+    async fn accept(&self) -> std::io::Result<(TcpStream, std::net::SocketAddr)> {
+        match &self.sockets {
+            (first, None) => first.accept().await,
+            (first, Some(second)) => tokio::select! {
+                accepted = first.accept() => accepted,
+                accepted = second.accept() => accepted,
+            },
+        }
+    }
+}
+
 /// Answers on `listener` until `until`, or until `stop` is told. It is closed then, and a request
 /// that is being answered is answered still.
 pub(super) fn listen(
     engine: Engine,
     id: ConnectionId,
-    listener: TcpListener,
+    listener: Listener,
     until: Instant,
     stop: CancellationToken,
 ) {
     tokio::spawn(async move {
         let room = Arc::new(Semaphore::new(CONNECTIONS));
         let stopping = engine.inner.stopping.clone();
+        let path: Arc<str> = listener.path.as_str().into();
         let serve = async {
             // It is never closed, so there is always a permit at last.
             while let Ok(place) = Arc::clone(&room).acquire_owned().await {
                 let Ok((stream, _)) = listener.accept().await else { continue };
-                let engine = engine.clone();
+                let (engine, path) = (engine.clone(), Arc::clone(&path));
                 tokio::spawn(async move {
                     let _place = place;
-                    converse(engine, stream).await;
+                    converse(engine, path, stream).await;
                 });
             }
         };
@@ -63,11 +99,11 @@ pub(super) fn listen(
     });
 }
 
-async fn converse(engine: Engine, stream: TcpStream) {
+async fn converse(engine: Engine, path: Arc<str>, stream: TcpStream) {
     let service = service_fn(|request| {
-        let engine = engine.clone();
+        let (engine, path) = (engine.clone(), Arc::clone(&path));
         let request: Request<Incoming> = request;
-        async move { Ok::<_, Infallible>(engine.land(request.method(), request.uri()).await) }
+        async move { Ok::<_, Infallible>(engine.land_at(&path, request.method(), request.uri()).await) }
     });
     let conversation = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -82,11 +118,16 @@ impl Engine {
     /// Answers a browser that comes back from a sign-in: it finishes the sign-in, and is told how
     /// that went. Anything but a `GET` of the callback is answered with 404 and nothing.
     pub async fn land(&self, method: &Method, uri: &Uri) -> Response<Full<Bytes>> {
+        self.land_at(CALLBACK, method, uri).await
+    }
+
+    /// As [`Engine::land`], where the callback is at another path.
+    async fn land_at(&self, path: &str, method: &Method, uri: &Uri) -> Response<Full<Bytes>> {
         let path_and_query = uri.path_and_query().map_or("", |it| it.as_str());
         let landed = Url::parse("http://127.0.0.1").and_then(|base| base.join(path_and_query));
         match landed {
-            Ok(landed) if method == Method::GET && uri.path() == CALLBACK => {
-                page(&self.complete_sign_in(&landed).await)
+            Ok(landed) if method == Method::GET && uri.path() == path => {
+                page(&self.complete(&landed, At::Path(path)).await)
             }
             _ => {
                 let mut response = Response::new(Full::default());
@@ -118,6 +159,11 @@ fn page(outcome: &Result<ConnectionStatus, Error>) -> Response<Full<Bytes>> {
             "This answer does not belong to the sign-in that Patchbay waits for. Nothing was \
              changed."
                 .into(),
+        ),
+        Err(Error::Redirect(_) | Error::Issuer(_)) => (
+            StatusCode::FORBIDDEN,
+            "Not ours",
+            "This answer does not come from where Patchbay expects it. Nothing was changed.".into(),
         ),
         Err(error) => (
             StatusCode::BAD_REQUEST,

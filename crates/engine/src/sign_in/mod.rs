@@ -12,8 +12,12 @@
 //! was lost: the old token is tried again, once, and if that is refused the user has to sign in,
 //! and is told why. A network that fails is no reason for that.
 
+mod carry;
 mod credential;
+mod device;
+mod jwt;
 mod landing;
+mod revoke;
 mod tokens;
 mod waiting;
 
@@ -23,13 +27,15 @@ mod tests;
 use std::time::Duration;
 
 use domain::connection::Connection;
-use domain::connector::{Connector, OauthCode, Pkce, Redirect, WayKind};
+use domain::connector::{
+    Connector, Endpoint, LoopbackHost, OauthCode, Pkce, Redirect, Way, WayKind,
+};
 use domain::id::ConnectionId;
 use domain::secret::Secret;
 use domain::template::Place;
+use domain::tunnel::TunnelState;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
-use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -37,10 +43,14 @@ use url::Url;
 use crate::connection::ConnectionStatus;
 use crate::{Engine, connection, outgoing, store, vault};
 
-pub(crate) use self::credential::Credential;
-use self::tokens::{Fault, Grant};
+pub(crate) use self::carry::Credential;
+pub use self::carry::MailLogin;
+use self::landing::Listener;
+pub use self::revoke::Revoked;
+use self::tokens::{Asking, Fault, Grant};
+pub use self::waiting::DeviceCode;
 pub(crate) use self::waiting::SignIns;
-use self::waiting::{Landed, Waiting};
+use self::waiting::{At, Browser, ForWhat, Landed, Waiting};
 
 /// How long a browser may take to come back.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -48,6 +58,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const FIRST_CHECK: Duration = Duration::from_secs(10);
 /// The path on which a browser comes back.
 pub const CALLBACK: &str = "/oauth/callback";
+/// Where a browser comes back to a window that takes addresses of the application's own kind.
+pub const CUSTOM_CALLBACK: &str = "patchbay:/oauth/callback";
 
 /// Why a sign-in did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -61,15 +73,33 @@ pub enum Error {
     /// The answer's state is not ours.
     #[error("the answer does not belong to this sign-in")]
     State,
+    /// The answer came at another address than the browser was told to come back to.
+    #[error("the browser was told to come back to {0}, and this is another address")]
+    Redirect(Url),
+    /// Somebody else than the provider says that it issued the answer.
+    #[error("the answer says that it comes from `{0}`, which is not the provider")]
+    Issuer(String),
     /// The user, or the provider, said no.
     #[error("{0}")]
     Denied(String),
     /// Loopback cannot be listened on.
-    #[error("nothing can be listened on at 127.0.0.1: {0}")]
-    Port(#[source] std::io::Error),
+    #[error("nothing can be listened on at 127.0.0.1{}: {source}", if *.port == 0 { String::new() } else { format!(":{port}") })]
+    Port {
+        /// Which port the provider insists on; 0 where any is good.
+        port: u16,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The provider sends browsers back to public https addresses only, and there is none.
     #[error("the browser can only come back to a public https address, and there is none")]
     NoAddress,
+    /// The provider sends browsers back to public https addresses only, and the one that there is
+    /// changes, so that it cannot be registered there.
+    #[error("the browser can only come back to an address that stays, and that of `{0}` changes")]
+    ChangingAddress(String),
+    /// The provider sends browsers back to a window alone, and this host has none.
+    #[error("the browser can only come back to the window, and this Patchbay has none")]
+    NoWindow,
     /// The exchange of the code failed.
     #[error("the sign-in could not be finished: {0}")]
     Exchange(#[from] outgoing::Error),
@@ -92,6 +122,10 @@ pub enum Error {
 pub struct Authorize {
     /// The provider's page.
     pub authorize_url: Url,
+    /// Where the browser comes back; none where it does not.
+    pub redirect_url: Option<Url>,
+    /// What is typed into that page, where something is.
+    pub user_code: Option<String>,
     /// Until when an answer is waited for.
     pub expires_at: Timestamp,
 }
@@ -101,26 +135,45 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::NotNeeded`] where the way in has no browser; the vault's where the tokens could
+    /// [`Error::NotNeeded`] where the way in has no page to open; the vault's where the tokens could
     /// not be kept, since nobody should consent for nothing.
     pub async fn authorize(&self, id: ConnectionId) -> Result<Authorize, Error> {
         let connection = self.inner.store.connection(id).await?;
         let connector = self.connector_of(&connection)?;
-        let oauth = oauth(&connector, &connection)?;
+        let way = way(&connector, &connection)?;
         self.inner.vault.state().await?;
+        match way.kind.inner() {
+            WayKind::OauthCode(oauth) => self.open_browser(&connection, &connector, oauth).await,
+            WayKind::Device(device) => {
+                self.ask_for_device_code(&connection, &connector, device).await
+            }
+            _ => Err(Error::NotNeeded),
+        }
+    }
 
-        let (listener, redirect) = self.way_back(oauth.redirects()).await?;
+    async fn open_browser(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        oauth: &OauthCode,
+    ) -> Result<Authorize, Error> {
+        let id = connection.id;
+        let (listener, redirect) = self.way_back(oauth).await?;
         let state = Secret::new(oauth2::CsrfToken::new_random_len(32).into_secret());
         let (challenge, verifier) = oauth2::PkceCodeChallenge::new_random_sha256();
         let pkce = oauth.pkce != Pkce::None;
         let challenge = pkce.then(|| challenge.as_str().to_owned());
         let authorize_url =
-            self.consent_page(&connection, &connector, oauth, &redirect, &state, challenge)?;
+            self.consent_page(connection, connector, oauth, &redirect, &state, challenge)?;
 
-        let waiting = Waiting {
+        let browser = Browser {
             state,
             verifier: pkce.then(|| Secret::new(verifier.into_secret())),
-            redirect,
+            issuers: self.issuers(connection, connector, oauth, &authorize_url),
+            redirect: redirect.clone(),
+        };
+        let waiting = Waiting {
+            for_what: ForWhat::Browser(Box::new(browser)),
             until: Instant::now() + PATIENCE,
             stop: CancellationToken::new(),
         };
@@ -131,11 +184,23 @@ impl Engine {
         self.connection_changed();
         let patience = SignedDuration::try_from(PATIENCE).unwrap_or(SignedDuration::ZERO);
         let expires_at = self.now().checked_add(patience).unwrap_or(Timestamp::MAX);
-        Ok(Authorize { authorize_url, expires_at })
+        Ok(Authorize { authorize_url, redirect_url: Some(redirect), user_code: None, expires_at })
     }
 
-    /// Takes the address on which the browser landed, from the listener or pasted by the user.
-    /// Answers with the connection, ready.
+    /// Ends a sign-in that waits; it is no fault where none does.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn cancel_sign_in(&self, id: ConnectionId) -> Result<ConnectionStatus, Error> {
+        self.inner.store.connection(id).await?;
+        self.inner.sign_ins.end(id);
+        self.connection_changed();
+        Ok(self.connection(id).await?)
+    }
+
+    /// Takes the address on which the browser landed, as the user pasted it or the system handed
+    /// it over. Answers with the connection, ready.
     ///
     /// Whoever asked may go away: what was begun is finished, since a code is good once.
     ///
@@ -144,12 +209,17 @@ impl Engine {
     /// See [`Error`]. A refusal and a failed exchange end the sign-in; an answer that belongs to
     /// none leaves those that wait alone.
     pub async fn complete_sign_in(&self, redirect: &Url) -> Result<ConnectionStatus, Error> {
+        self.complete(redirect, At::Address(redirect)).await
+    }
+
+    async fn complete(&self, redirect: &Url, at: At<'_>) -> Result<ConnectionStatus, Error> {
         let landed = Landed::read(redirect);
-        let (id, waiting) = self.inner.sign_ins.take(landed.state.as_ref())?;
+        let belongs = |browser: &Browser| landed.belongs(at, browser);
+        let (id, browser, stop) = self.inner.sign_ins.take(landed.state.as_ref(), belongs)?;
         let engine = self.clone();
         let task = tokio::spawn(async move {
-            let _end = waiting.stop.clone().drop_guard();
-            let outcome = engine.finish(id, &waiting, &landed).await;
+            let _end = stop.drop_guard();
+            let outcome = engine.finish(id, &browser, &landed).await;
             engine.connection_changed();
             outcome
         });
@@ -171,31 +241,84 @@ impl Engine {
         self.inner.connectors.get(id).ok_or_else(|| connection::Error::Connector(id.clone()))
     }
 
-    /// Where the browser comes back, and the listener for it where that is one of its own.
-    async fn way_back(&self, redirects: &[Redirect]) -> Result<(Option<TcpListener>, Url), Error> {
-        // The first that this host has: a custom scheme is one that a window takes.
-        let redirect = redirects.iter().find(|redirect| **redirect != Redirect::Custom);
-        let (listener, base, path) = match redirect {
-            Some(Redirect::Loopback) => {
-                let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(Error::Port)?;
-                let address = listener.local_addr().map_err(Error::Port)?;
-                (Some(listener), format!("http://{address}"), CALLBACK)
+    /// Where the browser comes back, and the listener for it where that is one of its own: the
+    /// first of what the connector allows that there is here.
+    async fn way_back(&self, oauth: &OauthCode) -> Result<(Option<Listener>, Url), Error> {
+        let mut failed = None;
+        for redirect in oauth.redirects() {
+            match self.way_back_by(oauth, redirect).await {
+                Ok(way_back) => return Ok(way_back),
+                // What is liked best says best what is missing.
+                Err(error) => _ = failed.get_or_insert(error),
             }
-            Some(Redirect::LoopbackAt(at)) => {
-                let port = at.port.unwrap_or_default();
-                let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(Error::Port)?;
-                let port = listener.local_addr().map_err(Error::Port)?.port();
-                let path = at.path.as_deref().unwrap_or(CALLBACK);
-                (Some(listener), format!("http://{}:{port}", at.host.as_str()), path)
+        }
+        Err(failed.unwrap_or(Error::NoAddress))
+    }
+
+    async fn way_back_by(
+        &self,
+        oauth: &OauthCode,
+        redirect: &Redirect,
+    ) -> Result<(Option<Listener>, Url), Error> {
+        let (port, host, path) = match redirect {
+            Redirect::Loopback => (0, LoopbackHost::Ip, CALLBACK),
+            Redirect::LoopbackAt(at) => {
+                (at.port.unwrap_or_default(), at.host, at.path.as_deref().unwrap_or(CALLBACK))
             }
-            Some(Redirect::Https) => {
-                let base = self.public_address().filter(|base| base.starts_with("https://"));
-                (None, base.ok_or(Error::NoAddress)?, CALLBACK)
+            Redirect::Https => {
+                let base = self.lasting_address().await?;
+                let url = format!("{base}{CALLBACK}");
+                return Ok((None, Url::parse(&url).map_err(|_| Error::NoAddress)?));
             }
-            Some(Redirect::Custom) | None => return Err(Error::NoAddress),
+            // Any program can claim an address of this kind: without PKCE it could spend the code.
+            Redirect::Custom if self.takes_addresses() && oauth.pkce != Pkce::None => {
+                return Ok((None, Url::parse(CUSTOM_CALLBACK).map_err(|_| Error::NoWindow)?));
+            }
+            Redirect::Custom => return Err(Error::NoWindow),
         };
-        let url = format!("{}{path}", base.trim_end_matches('/'));
-        Ok((listener, Url::parse(&url).map_err(|_| Error::NoAddress)?))
+        let fault = |source| Error::Port { port, source };
+        let by_name = host == LoopbackHost::Localhost;
+        let listener = Listener::bind(port, by_name, path).await.map_err(fault)?;
+        let bound = listener.port().map_err(fault)?;
+        let url = format!("http://{}:{bound}{path}", host.as_str());
+        Ok((Some(listener), Url::parse(&url).map_err(|_| Error::NoAddress)?))
+    }
+
+    /// A public https address that stays, without a slash at its end.
+    pub(crate) async fn lasting_address(&self) -> Result<String, Error> {
+        let tunnels = self.tunnels().await.map_err(|_| Error::NoAddress)?;
+        let running = tunnels.into_iter().filter_map(|tunnel| {
+            let address = match tunnel.state {
+                TunnelState::Reachable { public_url, .. }
+                | TunnelState::Unproved { public_url, .. } => public_url,
+                TunnelState::Off | TunnelState::Starting | TunnelState::Failed { .. } => {
+                    return None;
+                }
+            };
+            address.starts_with("https://").then_some((address, tunnel.kind))
+        });
+        let mut changing = None;
+        for (address, kind) in running {
+            if !kind.address_changes {
+                return Ok(address.trim_end_matches('/').to_owned());
+            }
+            changing = Some(kind.title);
+        }
+        Err(changing.map_or(Error::NoAddress, Error::ChangingAddress))
+    }
+
+    /// Who may say that it issued an answer (RFC 9207).
+    fn issuers(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        oauth: &OauthCode,
+        consent: &Url,
+    ) -> Vec<String> {
+        let values = self.values(connection, connector, &json!({}));
+        let token = tokens::address(&oauth.token_url, &values).ok();
+        let hosts = [Some(consent), token.as_ref()].into_iter().flatten();
+        hosts.filter_map(|url| url.host_str().map(str::to_owned)).collect()
     }
 
     fn consent_page(
@@ -220,11 +343,11 @@ impl Engine {
         let mut query = url.query_pairs_mut();
         query
             .append_pair("response_type", "code")
-            .append_pair("client_id", &client_id(oauth, connection)?)
+            .append_pair("client_id", &client_id(&oauth.endpoint(), connection)?)
             .append_pair("redirect_uri", redirect.as_str())
             .append_pair("state", state.expose());
         if !oauth.scopes.is_empty() {
-            query.append_pair("scope", &oauth.scopes.join(&oauth.scope_separator));
+            query.append_pair(&oauth.scope_param, &oauth.scopes.join(&oauth.scope_separator));
         }
         if let Some(challenge) = challenge {
             query.append_pair("code_challenge", &challenge);
@@ -242,7 +365,7 @@ impl Engine {
     async fn finish(
         &self,
         id: ConnectionId,
-        waiting: &Waiting,
+        browser: &Browser,
         landed: &Landed,
     ) -> Result<ConnectionStatus, Error> {
         if let Some(denied) = landed.denied() {
@@ -250,28 +373,43 @@ impl Engine {
         }
         let connection = self.inner.store.connection(id).await?;
         let connector = self.connector_of(&connection)?;
-        let oauth = oauth(&connector, &connection)?;
+        let way = way(&connector, &connection)?;
+        let WayKind::OauthCode(oauth) = way.kind.inner() else { return Err(Error::NotNeeded) };
         let callback = callback_values(oauth, landed)?;
         let code = landed.code.as_ref().ok_or_else(|| incomplete("code"))?;
-
         let grant =
-            Grant::Code { code, redirect: &waiting.redirect, verifier: waiting.verifier.as_ref() };
-        let secrets = self.secrets_of(&connection).await?;
-        let tokens = self
-            .ask_for_tokens(&connection, &connector, oauth, &secrets, &callback, grant)
-            .await
-            .map_err(|fault| match fault {
-                Fault::Refused(why) => Error::Denied(why),
-                Fault::Failed(error) => Error::Exchange(error),
-            })?;
+            Grant::Code { code, redirect: &browser.redirect, verifier: browser.verifier.as_ref() };
+        self.take_grant(&connection, &connector, way, &callback, grant).await.map_err(|fault| {
+            match fault {
+                TakeError::Fault(Fault::Refused { said, .. }) => Error::Denied(said),
+                TakeError::Fault(Fault::Failed(error)) => Error::Exchange(error),
+                TakeError::Other(error) => error,
+            }
+        })
+    }
+
+    /// Exchanges what a user consented to for tokens, and keeps them.
+    async fn take_grant(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        way: &Way,
+        callback: &Value,
+        grant: Grant<'_>,
+    ) -> Result<ConnectionStatus, TakeError> {
+        let id = connection.id;
+        let secrets = self.secrets_of(connection).await?;
+        let kind = way.kind.inner();
+        let asking = Asking { connection, connector, way, kind, secrets: &secrets, callback };
+        let tokens = self.ask_for_tokens(&asking, grant).await.map_err(TakeError::Fault)?;
 
         let held = self.inner.sign_ins.held(id);
         let mut held = held.lock().await;
         held.forget();
         // Read again: the old sign-in may have been renewed meanwhile.
         let connection = self.inner.store.connection(id).await?;
-        let bundle = tokens.bundle(self.secrets_of(&connection).await?, &callback);
-        self.keep_secrets(&connection, &bundle, tokens.expires_at).await?;
+        let bundle = tokens.bundle(self.secrets_of(&connection).await?, callback);
+        self.keep_secrets(&connection, &bundle, tokens.noted_end()).await?;
         self.connection_ready(id).await?;
         drop(held);
         self.name_account(id).await;
@@ -359,19 +497,30 @@ impl From<KeepError> for outgoing::Error {
     }
 }
 
-/// The way in of a connection, where a browser is needed for it.
-fn oauth<'a>(connector: &'a Connector, connection: &Connection) -> Result<&'a OauthCode, Error> {
-    let way = connector.auth.get(connection.connection.way as usize);
-    match way.map(|way| &way.kind) {
-        Some(WayKind::OauthCode(oauth)) => Ok(oauth),
-        Some(_) | None => Err(Error::NotNeeded),
+/// Why what a user consented to did not become tokens.
+enum TakeError {
+    Fault(Fault),
+    Other(Error),
+}
+
+impl<E: Into<Error>> From<E> for TakeError {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
     }
 }
 
+/// The way in of a connection.
+fn way<'a>(connector: &'a Connector, connection: &Connection) -> Result<&'a Way, Error> {
+    connector.auth.get(connection.connection.way as usize).ok_or(Error::NotNeeded)
+}
+
 /// The client id of the connector, or of the user's own app.
-fn client_id(oauth: &OauthCode, connection: &Connection) -> Result<String, connection::Error> {
+fn client_id(
+    endpoint: &Endpoint<'_>,
+    connection: &Connection,
+) -> Result<String, connection::Error> {
     let own = || connection.connection.settings.get("client_id").cloned();
-    oauth.client_id.clone().or_else(own).ok_or_else(|| connection::Error::Field {
+    endpoint.client_id.map(str::to_owned).or_else(own).ok_or_else(|| connection::Error::Field {
         field: "client_id".into(),
         problem: "is missing".into(),
     })

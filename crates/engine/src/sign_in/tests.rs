@@ -696,7 +696,7 @@ async fn what_a_provider_says_again_of_a_token_is_shown_to_nobody() {
 
     let why = bench.why(id).await;
     assert_eq!(error.to_string(), format!("the check did not succeed: {why}"));
-    assert!(why.contains("no such token [secret] (invalid_grant)"), "{why}");
+    assert!(why.contains("no such token [secret:refresh_token] (invalid_grant)"), "{why}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::id::ConnectionId;
 use domain::secret::Secret;
+use jiff::Timestamp;
 use subtle::{Choice, ConstantTimeEq as _};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,16 +18,43 @@ use super::credential::Held;
 const USED: usize = 32;
 /// One that waits.
 pub(super) struct Waiting {
+    /// What is waited for.
+    pub(super) for_what: ForWhat,
+    /// How long it waits.
+    pub(super) until: Instant,
+    /// Closes its listener, or ends the asking.
+    pub(super) stop: CancellationToken,
+}
+
+/// What is waited for.
+pub(super) enum ForWhat {
+    /// A browser that comes back.
+    Browser(Box<Browser>),
+    /// A code that is typed into a page of the provider.
+    Device(DeviceCode),
+}
+
+/// A browser that comes back.
+pub(super) struct Browser {
     /// What the answer has to carry.
     pub(super) state: Secret,
     /// What shows that we began it, where PKCE is spoken.
     pub(super) verifier: Option<Secret>,
     /// Where the browser was told to come back.
     pub(super) redirect: Url,
-    /// How long it waits.
-    pub(super) until: Instant,
-    /// Closes its listener.
-    pub(super) stop: CancellationToken,
+    /// Who may have issued the answer: the hosts of the consent page and of the token endpoint.
+    pub(super) issuers: Vec<String>,
+}
+
+/// What the user is shown to type in.
+#[derive(Debug, Clone)]
+pub struct DeviceCode {
+    /// The code.
+    pub user_code: String,
+    /// The page into which it is typed.
+    pub verification_url: Url,
+    /// Until when it is good.
+    pub expires_at: Timestamp,
 }
 
 /// All that wait, by connection, and the credentials that calls take turns at.
@@ -42,6 +70,15 @@ struct State {
     used: VecDeque<Secret>,
 }
 
+impl State {
+    fn browsers(&self) -> impl Iterator<Item = (ConnectionId, &Browser)> {
+        self.waiting.iter().filter_map(|(id, waiting)| match &waiting.for_what {
+            ForWhat::Browser(browser) => Some((*id, &**browser)),
+            ForWhat::Device(_) => None,
+        })
+    }
+}
+
 impl SignIns {
     /// Lets one wait, in place of an earlier one of the same connection.
     pub(super) fn begin(&self, id: ConnectionId, waiting: Waiting) {
@@ -50,30 +87,46 @@ impl SignIns {
         }
     }
 
-    /// Takes the one that an answer belongs to, so that nobody else does.
-    pub(super) fn take(&self, state: Option<&Secret>) -> Result<(ConnectionId, Waiting), Error> {
+    /// Takes the one that an answer belongs to, so that nobody else does. `landed` says whether
+    /// the answer came where this one is waited for; where it did not, the sign-in waits on.
+    pub(super) fn take(
+        &self,
+        state: Option<&Secret>,
+        landed: impl Fn(&Browser) -> Result<(), Error>,
+    ) -> Result<(ConnectionId, Box<Browser>, CancellationToken), Error> {
         let mut all = self.state();
+        let any_waits = all.browsers().next().is_some();
         let Some(state) = state else {
-            return Err(if all.waiting.is_empty() { Error::NotWaiting } else { Error::State });
+            return Err(if any_waits { Error::State } else { Error::NotWaiting });
         };
         // All are compared, in constant time each, so that time tells nothing of any.
         let mut found = None;
-        for (id, waiting) in &all.waiting {
-            if bool::from(same(&waiting.state, state)) {
-                found = Some(*id);
+        for (id, browser) in all.browsers() {
+            if bool::from(same(&browser.state, state)) {
+                landed(browser)?;
+                found = Some(id);
             }
         }
         let Some(id) = found else {
             let used = all.used.iter().fold(Choice::from(0), |used, it| used | same(it, state));
-            let stranger = !bool::from(used) && !all.waiting.is_empty();
+            let stranger = !bool::from(used) && any_waits;
             return Err(if stranger { Error::State } else { Error::NotWaiting });
         };
         let waiting = all.waiting.remove(&id).ok_or(Error::NotWaiting)?;
+        let ForWhat::Browser(browser) = waiting.for_what else { return Err(Error::NotWaiting) };
         if all.used.len() == USED {
             all.used.pop_front();
         }
-        all.used.push_back(waiting.state.clone());
-        Ok((id, waiting))
+        all.used.push_back(browser.state.clone());
+        Ok((id, browser, waiting.stop))
+    }
+
+    /// What the user of this connection is shown to type in, while it waits for that.
+    pub(crate) fn device_code(&self, id: ConnectionId) -> Option<DeviceCode> {
+        match &self.state().waiting.get(&id)?.for_what {
+            ForWhat::Device(code) => Some(code.clone()),
+            ForWhat::Browser(_) => None,
+        }
     }
 
     /// Ends the one of a connection, if it waits.
@@ -90,7 +143,7 @@ impl SignIns {
 
     /// Whether any waits for a browser that comes back through the public address.
     pub(super) fn any_waits_outside(&self) -> bool {
-        self.state().waiting.values().any(|waiting| waiting.redirect.scheme() == "https")
+        self.state().browsers().any(|(_, browser)| browser.redirect.scheme() == "https")
     }
 
     /// What is held for the calls of a connection, for one at a time.
@@ -129,7 +182,20 @@ fn same(a: &Secret, b: &Secret) -> Choice {
     a.expose().as_bytes().ct_eq(b.expose().as_bytes())
 }
 
-/// What an address says on which a browser landed. Its host says nothing: a user may paste any.
+/// Where an answer came.
+#[derive(Clone, Copy)]
+pub(super) enum At<'a> {
+    /// At a listener of ours, on this path.
+    Path(&'a str),
+    /// At this address, as a person or the system tells it.
+    Address(&'a Url),
+}
+
+fn is_this_computer(url: &Url) -> bool {
+    matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
+}
+
+/// What an address says on which a browser landed.
 pub(super) struct Landed {
     pub(super) state: Option<Secret>,
     pub(super) code: Option<Secret>,
@@ -155,6 +221,32 @@ impl Landed {
             }
         }
         landed
+    }
+
+    /// Whether this came where `browser` is waited for, from who it may come from. `at` is where it
+    /// came: the whole address where a user pasted it, or the path that one of our listeners saw.
+    pub(super) fn belongs(&self, at: At<'_>, browser: &Browser) -> Result<(), Error> {
+        let redirect = &browser.redirect;
+        let there = match at {
+            At::Path(path) => path == redirect.path(),
+            // A browser shows `localhost` and `127.0.0.1` as it was told; both are this computer.
+            At::Address(url) => {
+                url.scheme() == redirect.scheme()
+                    && (url.host() == redirect.host()
+                        || is_this_computer(url) && is_this_computer(redirect))
+                    && url.port_or_known_default() == redirect.port_or_known_default()
+                    && url.path() == redirect.path()
+            }
+        };
+        if !there {
+            return Err(Error::Redirect(redirect.clone()));
+        }
+        let Some(issuer) = self.parameter("iss") else { return Ok(()) };
+        let host = Url::parse(issuer).ok().and_then(|issuer| issuer.host_str().map(str::to_owned));
+        match host {
+            Some(host) if browser.issuers.contains(&host) => Ok(()),
+            _ => Err(Error::Issuer(domain::text::clean(issuer, 100))),
+        }
     }
 
     /// A further parameter.

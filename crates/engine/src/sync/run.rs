@@ -22,7 +22,7 @@ use super::at_work::{AtWork, Waiting};
 use super::failure::{Failure, NotReady};
 use crate::Engine;
 use crate::changes::{Notice, Noun};
-use crate::outgoing::{self, Answer, ApiRequest, Because, Pause, Watch};
+use crate::outgoing::{self, Answer, ApiRequest, Because, Pause, Purpose, Watch};
 use crate::store::{self, SyncPage};
 
 /// How long an answer may take to be understood: its expressions are somebody else's program.
@@ -202,9 +202,11 @@ impl Engine {
         let values = self.values(&connection, &source.connector, &credential.values);
         let request = paging::request(source.stream()?, cursor, &values)?;
         let request = ApiRequest::from(request);
+        let purpose = format!("sync of {}", source.stream);
+        let purpose = Purpose::of(&purpose);
         let watcher = Watcher { engine: self, at_work, name: &connection.connection.name };
         let answer = loop {
-            let call = Box::pin(self.call_watched(&connection, &request, &watcher));
+            let call = Box::pin(self.call_watched(&connection, &request, purpose, &watcher));
             match watcher.until_slow(call).await {
                 Err(outgoing::Error::RateLimited { until, .. }) => {
                     watcher.waits(Because::TooMany, until);
@@ -235,7 +237,8 @@ impl Engine {
             let credential = self.credential(connection).await?;
             let values = self.values(connection, connector, &credential.values);
             let request = paging::request(stream, &cursor, &values).map_err(unfit)?;
-            let answer = self.call(connection, &request.into()).await?;
+            let purpose = Purpose::of("parents of a stream");
+            let answer = self.call_for(connection, &request.into(), purpose).await?;
             let page = read_page(stream, &cursor, &answer, &values, self.now()).map_err(|_| {
                 outgoing::Error::Answer {
                     host: answer.host.clone(),

@@ -46,11 +46,14 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows one. */
+        /** Shows one, with what hangs on it. */
         get: operations["get_connection"];
         put?: never;
         post?: never;
-        /** Deletes it with its syncs, records and secrets. */
+        /**
+         * Deletes it with its syncs, records and secrets, and takes its sign-in back at the provider
+         *     where that is possible. Where that did not work, the answer says so; it is deleted all the same.
+         */
         delete: operations["delete_connection"];
         options?: never;
         head?: never;
@@ -69,6 +72,23 @@ export interface paths {
         put?: never;
         /** Begins a sign-in. */
         post: operations["authorize_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/connections/{id}/authorize/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends a sign-in that waits; it is no fault where none does. */
+        post: operations["cancel_authorization"];
         delete?: never;
         options?: never;
         head?: never;
@@ -103,6 +123,40 @@ export interface paths {
         put?: never;
         /** Makes one cheap request to see whether its credentials work. */
         post: operations["check_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/connections/{id}/exchanges": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the last requests that did not go well, and the last checks. They are in memory alone. */
+        get: operations["list_connection_exchanges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/connections/{id}/ledger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists which secrets went to which host, when, and what for. */
+        get: operations["get_connection_ledger"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -820,7 +874,12 @@ export interface components {
         };
         /** @description What the browser has to open. */
         Authorization: {
+            kind: components["schemas"]["SignInKind"];
             authorize_url: string;
+            /** @description Where the browser comes back; none where it does not. */
+            redirect_url?: string | null;
+            /** @description What is typed into the page, where something is. The page may have it filled in already. */
+            user_code?: string | null;
             /** @description Until when an answer is waited for. */
             expires_at: components["schemas"]["Time"];
         };
@@ -854,6 +913,11 @@ export interface components {
          * @enum {string}
          */
         ChangedNoun: "events" | "refusals" | "inboxes" | "connections" | "syncs" | "records" | "tunnels" | "status" | "*";
+        /** @description A value that a field may have. */
+        Choice: {
+            value: string;
+            title: string;
+        };
         /**
          * @description What went wrong, for programs. A code never changes its meaning.
          * @enum {string}
@@ -876,6 +940,15 @@ export interface components {
             /** @description Which way in. */
             way?: string | null;
             token_expires_at?: components["schemas"]["Time"] | null;
+            /** @description How that works: `oauth_code`, `header_token`, … */
+            way_kind?: string | null;
+            mode?: components["schemas"]["Mode"] | null;
+            /** @description Whether it was begun and never worked: it can be gone on with, or thrown away. */
+            half_made: boolean;
+            recovered_at?: components["schemas"]["Time"] | null;
+            device_code?: components["schemas"]["DeviceCode"] | null;
+            /** @description Whether its sign-in is taken back at the provider when it is deleted. */
+            revokes: boolean;
             settings: {
                 [key: string]: string;
             };
@@ -884,6 +957,10 @@ export interface components {
             /** @description How many inboxes hang on it. */
             inboxes: number;
             sandbox: boolean;
+        };
+        /** @description A connection with what stops working without it. */
+        ConnectionDetail: components["schemas"]["Connection"] & {
+            hangs: components["schemas"]["Hanging"];
         };
         /** @description Connections, by name. */
         ConnectionList: {
@@ -961,6 +1038,14 @@ export interface components {
         DeletedInbox: {
             /** Format: int64 */
             events_deleted: number;
+        };
+        /** @description A code that is typed into a page of the provider. */
+        DeviceCode: {
+            user_code: string;
+            /** @description The page. */
+            verification_url: string;
+            /** @description Until when it is good. */
+            expires_at: components["schemas"]["Time"];
         };
         /** @description How the disk is doing. */
         Disk: {
@@ -1062,6 +1147,43 @@ export interface components {
             /** @description 10 seconds or more, as `90s`, `5m`, `2h`, `1d`. */
             every: string;
         };
+        /** @description A request of a connection and what came of it, secrets masked. */
+        Exchange: {
+            at: components["schemas"]["Time"];
+            /** @description What it was for. */
+            purpose: string;
+            method: string;
+            url: string;
+            /** @description Names and values. */
+            headers: [
+                string,
+                string
+            ][];
+            /** @description The beginning of its body. */
+            body?: string | null;
+            answer?: components["schemas"]["ExchangeAnswer"] | null;
+            /** @description Why nothing came back. */
+            fault?: string | null;
+        };
+        /** @description An answer, secrets masked. */
+        ExchangeAnswer: {
+            /** Format: int32 */
+            status: number;
+            /** @description Names and values. */
+            headers: [
+                string,
+                string
+            ][];
+            /** @description The beginning of its body. */
+            body: string;
+        };
+        /** @description Requests, newest first. */
+        ExchangeList: {
+            exchanges: components["schemas"]["Exchange"][];
+            /** @description Always null: all of them are here. */
+            next: string | null;
+            previous: string | null;
+        };
         /** @description What the shop does wrong on purpose. Parts go from 0, never, to 1, always. */
         Faults: {
             /**
@@ -1128,12 +1250,35 @@ export interface components {
             default?: string | null;
             secret: boolean;
             required: boolean;
+            /** @description Whether it is shown only to those who look for more: its default is right for most. */
+            advanced: boolean;
+            /** @description Whether its value has several lines, as a private key has. */
+            long: boolean;
+            /** @description The values that it may have; any where there are none. */
+            choices: components["schemas"]["Choice"][];
         };
         /** @description A secret's value, or several while it is being changed: the newest first. */
         GivenSecret: string | string[];
         /** @description Secrets by name. */
         GivenSecrets: {
             [key: string]: components["schemas"]["GivenSecret"];
+        };
+        /** @description What stops working without a connection. */
+        Hanging: {
+            /** @description Syncs, which are deleted with it. */
+            syncs: components["schemas"]["HangingSync"][];
+            /** @description Inboxes, which stay; where their sender knows them through it, it is told to forget them. */
+            inboxes: components["schemas"]["HangingInbox"][];
+            /** @description How many of its records are here, which are deleted with it. */
+            records: components["schemas"]["Count"];
+        };
+        HangingInbox: {
+            id: string;
+            name: string;
+        };
+        HangingSync: {
+            id: string;
+            stream: string;
         };
         /** @description Somebody is. */
         Health: {
@@ -1201,6 +1346,38 @@ export interface components {
             /** Format: uri */
             redirect_url: string;
         };
+        /** @description Entries of a ledger, newest first. */
+        Ledger: {
+            ledger: components["schemas"]["LedgerEntry"][];
+            /** @description Always null: older entries are not kept for long. */
+            next: string | null;
+            previous: string | null;
+        };
+        /** @description Which secrets of a connection went where. Names and hosts, never a value. */
+        LedgerEntry: {
+            /** @description The names of the secrets. */
+            secrets: string[];
+            /** @description Where they went. */
+            host: string;
+            /** @description What for. */
+            purpose: string;
+            /** @description When the first of these requests was sent. */
+            first_at: components["schemas"]["Time"];
+            /** @description When the last was. */
+            last_at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description How many there were.
+             */
+            times: number;
+        };
+        /** @description What is left to do by hand after a connection was deleted. */
+        LeftOver: {
+            /** @description What did not work. */
+            message: string;
+            /** @description What to do about it. */
+            hint: string;
+        };
         /** @description What to send as bearer from now on. */
         Login: {
             token: string;
@@ -1220,6 +1397,11 @@ export interface components {
             /** Format: int64 */
             made: number;
         };
+        /**
+         * @description Whether an account is for trying out.
+         * @enum {string}
+         */
+        Mode: "test" | "live";
         /** @description A connection to be made. */
         NewConnection: {
             connector: string;
@@ -1345,6 +1527,11 @@ export interface components {
             next: string | null;
             previous: string | null;
         };
+        /**
+         * @description Where a browser may come back.
+         * @enum {string}
+         */
+        RedirectKind: "loopback" | "https" | "custom";
         /** @description A refusal. */
         Refusal: {
             id: string;
@@ -1473,6 +1660,11 @@ export interface components {
              */
             failed: number;
         };
+        /**
+         * @description What a user does at a provider.
+         * @enum {string}
+         */
+        SignInKind: "browser" | "device" | "hand_over";
         /** @description Whether it could start. Where it is not `ready`, every other route answers 503. */
         Startup: {
             state: components["schemas"]["StartupState"];
@@ -1691,6 +1883,18 @@ export interface components {
             fields: components["schemas"]["Field"][];
             /** @description Whether a browser is needed. */
             browser: boolean;
+            sign_in?: components["schemas"]["SignInKind"] | null;
+            /** @description Where the browser may come back, the one that is liked best first. */
+            redirects: components["schemas"]["RedirectKind"][];
+            /**
+             * @description What the app at the provider is told that the browser comes back to: an address, or the
+             *     shape of one, with `PORT` where any port is good and `HOST` for the address of a tunnel.
+             */
+            redirect_url?: string | null;
+            /** @description Whether a sign-in is taken back at the provider when its connection is deleted. */
+            revokes: boolean;
+            /** @description Whether test and live accounts can be told apart. */
+            test_or_live: boolean;
         };
         /** @description What its senders are like. */
         Webhooks: {
@@ -1816,7 +2020,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Connection"];
+                    "application/json": components["schemas"]["ConnectionDetail"];
                 };
             };
             default: {
@@ -1840,6 +2044,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeftOver"];
+                };
+            };
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -1918,6 +2130,35 @@ export interface operations {
             };
         };
     };
+    cancel_authorization: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connection"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
     complete_authorization: {
         parameters: {
             query?: never;
@@ -1968,6 +2209,64 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Connection"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    list_connection_exchanges: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExchangeList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    get_connection_ledger: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ledger"];
                 };
             };
             default: {

@@ -401,6 +401,23 @@ impl Way {
     pub fn browser(&self) -> bool {
         matches!(self.kind.inner(), WayKind::OauthCode(_))
     }
+
+    /// Whether its user has to do something at the provider that we wait for.
+    pub fn signs_in(&self) -> bool {
+        matches!(
+            self.kind.inner(),
+            WayKind::OauthCode(_) | WayKind::Device(_) | WayKind::KeyHandOver(_)
+        )
+    }
+
+    /// The field whose value is longer than a line: a private key.
+    pub fn long_field(&self) -> Option<&str> {
+        match &self.kind {
+            WayKind::JwtBearer(way) => Some(&way.jwt.key),
+            WayKind::AppJwtExchange(way) => Some(&way.jwt.key),
+            _ => None,
+        }
+    }
 }
 
 /// The names under which sign-ins keep an app's id and secret.

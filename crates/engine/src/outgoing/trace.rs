@@ -1,0 +1,255 @@
+//! What is remembered of requests: which secrets went where, and what the last ones that did not
+//! go well looked like. Neither holds a secret's value.
+//!
+//! Both are kept in memory first. The ledger is written to the store every few moments, and before
+//! it is read; what requests looked like is forgotten when the engine stops.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::connection::LedgerEntry;
+use domain::id::ConnectionId;
+use domain::mask;
+use domain::secret::Secrets;
+use http::{HeaderMap, HeaderName};
+use jiff::Timestamp;
+use url::Url;
+
+use super::{Answer, Error, Request};
+
+/// How many requests of a connection are remembered.
+const REMEMBERED: usize = 10;
+/// How much of a body is shown, in bytes.
+const SHOWN: usize = 4096;
+
+/// Whose secrets a request carries, and what it is for.
+#[derive(Debug, Clone)]
+pub(crate) struct Carrying {
+    /// Whose.
+    pub(crate) connection: Option<ConnectionId>,
+    /// What is carried, by the names that the vault knows them under. Values are for masking.
+    pub(crate) secrets: Arc<Secrets>,
+    /// What the request is for, in a few words.
+    pub(crate) purpose: Arc<str>,
+    /// Whether it is remembered though it goes well.
+    pub(crate) watched: bool,
+    /// Whether the answer is made of secrets: it is not shown then.
+    pub(crate) brings_secrets: bool,
+}
+
+/// A request and what came of it, with its secrets masked.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// When it was sent.
+    pub at: Timestamp,
+    /// What it was for.
+    pub purpose: String,
+    /// Its method.
+    pub method: String,
+    /// Its address.
+    pub url: String,
+    /// Its headers.
+    pub headers: Vec<(String, String)>,
+    /// The beginning of its body, where it has one.
+    pub body: Option<String>,
+    /// What came back, or why nothing did.
+    pub answer: Result<Shown, String>,
+}
+
+/// An answer as it is shown.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Its status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: Vec<(String, String)>,
+    /// The beginning of its body.
+    pub body: String,
+}
+
+type Key = (ConnectionId, Vec<String>, String, Arc<str>);
+
+/// What is remembered.
+#[derive(Default)]
+pub(crate) struct Trace {
+    ledger: Mutex<HashMap<Key, LedgerEntry>>,
+    exchanges: Mutex<HashMap<ConnectionId, VecDeque<Exchange>>>,
+}
+
+impl Trace {
+    /// Notes that a request went out with what it carries.
+    pub(super) fn sent(&self, carrying: &Carrying, url: &Url, at: Timestamp) {
+        let Some(connection) = carrying.connection.filter(|_| !carrying.secrets.is_empty()) else {
+            return;
+        };
+        let secrets: Vec<_> = carrying.secrets.names().map(str::to_owned).collect();
+        let host = match (url.host_str(), url.port()) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (host, _) => host.unwrap_or_default().to_owned(),
+        };
+        let key = (connection, secrets.clone(), host.clone(), Arc::clone(&carrying.purpose));
+        let mut ledger = locked(&self.ledger);
+        let entry = ledger.entry(key).or_insert_with(|| LedgerEntry {
+            connection,
+            secrets,
+            host,
+            purpose: carrying.purpose.to_string(),
+            first_at: at,
+            last_at: at,
+            times: 0,
+        });
+        entry.last_at = at;
+        entry.times += 1;
+    }
+
+    /// What has been noted since this was asked last, in the order of its beginning.
+    pub(crate) fn take_ledger(&self) -> Vec<LedgerEntry> {
+        let mut entries: Vec<_> = locked(&self.ledger).drain().map(|(_, entry)| entry).collect();
+        entries.sort_by_key(|entry| entry.first_at);
+        entries
+    }
+
+    /// Puts back what could not be written.
+    pub(crate) fn put_back(&self, entries: Vec<LedgerEntry>) {
+        let mut ledger = locked(&self.ledger);
+        for entry in entries {
+            let key = (
+                entry.connection,
+                entry.secrets.clone(),
+                entry.host.clone(),
+                Arc::from(entry.purpose.as_str()),
+            );
+            ledger
+                .entry(key)
+                .and_modify(|newer| {
+                    newer.first_at = newer.first_at.min(entry.first_at);
+                    newer.times += entry.times;
+                })
+                .or_insert(entry);
+        }
+    }
+
+    /// Remembers a request, where it did not go well or somebody watches.
+    pub(super) fn remember(
+        &self,
+        request: &Request,
+        answer: &Result<Answer, Error>,
+        at: Timestamp,
+    ) {
+        let Some(carrying) = &request.carrying else { return };
+        let Some(connection) = carrying.connection else { return };
+        let good = answer.as_ref().is_ok_and(|answer| answer.status < 400);
+        if good && !carrying.watched {
+            return;
+        }
+        let exchange = exchange(request, carrying, answer, at);
+        let mut all = locked(&self.exchanges);
+        let remembered = all.entry(connection).or_default();
+        if remembered.len() == REMEMBERED {
+            remembered.pop_front();
+        }
+        remembered.push_back(exchange);
+    }
+
+    /// The last requests of a connection, newest first.
+    pub(crate) fn exchanges(&self, id: ConnectionId) -> Vec<Exchange> {
+        locked(&self.exchanges).get(&id).into_iter().flatten().rev().cloned().collect()
+    }
+
+    /// Forgets what requests of a connection looked like.
+    pub(crate) fn forget(&self, id: ConnectionId) {
+        locked(&self.exchanges).remove(&id);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn exchange(
+    request: &Request,
+    carrying: &Carrying,
+    answer: &Result<Answer, Error>,
+    at: Timestamp,
+) -> Exchange {
+    let secrets = &carrying.secrets;
+    let mut headers = masked(&request.headers, secrets);
+    headers.extend(
+        request
+            .credential
+            .headers
+            .iter()
+            .map(|(name, _)| (name.to_string(), mask::MASKED.to_owned())),
+    );
+    let mut url = request.url.clone();
+    if let Some(query) = request.url.query() {
+        url.set_query(Some(&mask::query(query, secrets)));
+    }
+    if !request.credential.query.is_empty() {
+        let names = request.credential.query.iter().map(|(name, _)| (name, mask::MASKED));
+        url.query_pairs_mut().extend_pairs(names);
+    }
+    Exchange {
+        at,
+        purpose: carrying.purpose.to_string(),
+        method: request.method.to_string(),
+        url: without(url.as_str(), secrets),
+        body: request.body.as_ref().map(|body| {
+            let text = text_of(body);
+            let is_form = request
+                .headers
+                .get(http::header::CONTENT_TYPE)
+                .is_some_and(|kind| kind.as_bytes().ends_with(b"form-urlencoded"));
+            let text = if is_form { mask::query(&text, secrets) } else { text };
+            cut(without(&text, secrets))
+        }),
+        headers,
+        answer: match answer {
+            Err(error) => Err(without(&error.to_string(), secrets)),
+            Ok(answer) => Ok(Shown {
+                status: answer.status,
+                headers: masked(&answer.headers, secrets),
+                body: if carrying.brings_secrets && answer.status < 400 {
+                    mask::MASKED.into()
+                } else {
+                    cut(without(&text_of(&answer.body), secrets))
+                },
+            }),
+        },
+    }
+}
+
+fn masked(headers: &HeaderMap, secrets: &Secrets) -> Vec<(String, String)> {
+    let pairs =
+        headers.iter().map(|(name, value): (&HeaderName, _)| (name.as_str(), value.as_bytes()));
+    let headers = mask::headers(pairs, secrets);
+    headers.into_iter().map(|(name, value)| (name, domain::text::clean(&value, 500))).collect()
+}
+
+/// The beginning of a body, as text that can be shown; longer than what is shown of it, so that a
+/// secret is masked as a whole before the text is cut.
+fn text_of(body: &[u8]) -> String {
+    let begin = &body[..body.len().min(SHOWN * 16)];
+    let text = String::from_utf8_lossy(begin);
+    text.chars().filter(|it| !it.is_control() || matches!(it, '\n' | '\t')).collect()
+}
+
+fn cut(mut text: String) -> String {
+    let end = text.floor_char_boundary(SHOWN);
+    text.truncate(end);
+    text
+}
+
+/// `text` with the secrets masked that are in it, as they are or percent-encoded.
+pub(crate) fn without(text: &str, secrets: &Secrets) -> String {
+    let mut text = text.to_owned();
+    for (name, values) in secrets.iter() {
+        for value in values.iter().map(|value| value.expose()).filter(|it| it.len() >= 4) {
+            let encoded =
+                percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
+            text = text.replace(value, &format!("[secret:{name}]"));
+            text = text.replace(&encoded.to_string(), &format!("[secret:{name}]"));
+        }
+    }
+    text
+}
