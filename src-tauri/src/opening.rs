@@ -47,7 +47,7 @@ pub(crate) fn shut(error: OpenError, host: &Arc<dyn Host>, data_dir: &Path) -> D
 }
 
 async fn try_open(args: &Args, data_dir: DataDir, host: Arc<WindowHost>) -> Result<Opened, Error> {
-    let vault = vault(args.vault_key_file.clone(), &data_dir).await?;
+    let vault = vault(args.vault_key_file.clone(), &data_dir)?;
     let api = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let (ingress, moved) = listen(args.ingress).await?;
     let moved_to = moved.then(|| ingress.local_addr()).transpose()?;
@@ -66,15 +66,11 @@ async fn try_open(args: &Args, data_dir: DataDir, host: Arc<WindowHost>) -> Resu
 
 /// The vault, or one that says why there is none: the pages can show that, and most of Patchbay
 /// works without.
-async fn vault(key_file: Option<PathBuf>, data_dir: &DataDir) -> Result<Vault, Error> {
+fn vault(key_file: Option<PathBuf>, data_dir: &DataDir) -> Result<Vault, Error> {
     let Some(key_file) = key_file.or_else(host::places::key_file) else {
         return Ok(Vault::missing("this user has no place for configuration".to_owned()));
     };
-    match open_vault(VaultChoice::Any, data_dir, &key_file).await {
-        Ok(vault) => Ok(vault),
-        Err(engine::host::Error::DataDir(error)) => Err(error.into()),
-        Err(engine::host::Error::Vault(error)) => Ok(Vault::missing(error.to_string())),
-    }
+    Ok(open_vault(VaultChoice::Any, data_dir, &key_file)?)
 }
 
 /// Takes the port for strangers. Another one is taken only where the user named none.

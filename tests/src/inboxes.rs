@@ -115,3 +115,82 @@ async fn a_renamed_inbox_is_called_so_in_the_log() {
 
     assert_eq!(app.read("/api/events").await["events"][0]["inbox_name"], "Till");
 }
+
+#[tokio::test]
+async fn a_secret_that_the_vault_lost_is_named_and_can_be_entered_again() {
+    let app = TestApp::start().await;
+    let inbox = app.inbox("standard-webhooks").await;
+    let path = format!("/api/inboxes/{}", inbox.id);
+    app.vault.lose();
+
+    let lost = app.send(&inbox, "msg_1", "{}").await;
+    let refusal = app
+        .until("the refusal", async |app| {
+            app.read("/api/refusals").await["refusals"].get(0).cloned()
+        })
+        .await;
+    let entered = app.patch(&path, json!({ "secrets": { "signing_secret": SECRET } })).await;
+    let again = app.send(&inbox, "msg_1", "{}").await;
+
+    assert!(lost.status.is_server_error(), "{}", lost.status);
+    assert_eq!(refusal["reason"], "secret_lost");
+    assert!(refusal["hint"].as_str().unwrap().starts_with("Enter the inbox's secret again"));
+    assert_eq!(entered.status, StatusCode::OK, "{}", entered.json());
+    assert!(again.status.is_success(), "{}", again.status);
+}
+
+#[tokio::test]
+async fn a_vault_that_is_only_locked_keeps_what_is_in_it() {
+    let app = TestApp::start().await;
+    let inbox = app.inbox("standard-webhooks").await;
+    let path = format!("/api/inboxes/{}", inbox.id);
+    let body = json!({ "secrets": { "signing_secret": "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" } });
+
+    app.vault.lock(true);
+    let locked = app.patch(&path, body).await;
+    app.vault.lock(false);
+
+    assert_eq!(locked.json()["error"]["code"], "vault_locked");
+    assert!(app.send(&inbox, "msg_1", "{}").await.status.is_success());
+}
+
+#[tokio::test]
+async fn a_deletion_succeeds_while_the_vault_is_out_of_reach_and_ends_once_it_is_not() {
+    let app = TestApp::start().await;
+    let inbox = app.inbox("standard-webhooks").await;
+    app.send(&inbox, "msg_1", "{}").await;
+
+    app.vault.lock(true);
+    let deleted = app.delete(&format!("/api/inboxes/{}", inbox.id)).await;
+    let kept = app.vault.kept();
+    app.vault.lock(false);
+    // Whatever is deleted next takes up what is left.
+    let other = app.inbox("any").await;
+    app.delete(&format!("/api/inboxes/{}", other.id)).await;
+    app.until("the end of it", async |app| (app.vault.kept() == 0).then_some(())).await;
+
+    assert_eq!(deleted.status, StatusCode::OK, "{}", deleted.json());
+    assert_eq!(deleted.json(), json!({ "events_deleted": 1 }));
+    assert_eq!(kept, 1);
+    assert_eq!(app.read("/api/inboxes").await["inboxes"], json!([]));
+    assert_eq!(app.read("/api/events").await["events"], json!([]));
+}
+
+#[tokio::test]
+async fn whose_secrets_are_lost_is_told_until_they_are_entered_again() {
+    let app = TestApp::start().await;
+    let inbox = app.inbox("standard-webhooks").await;
+    let path = format!("/api/inboxes/{}", inbox.id);
+    app.vault.lose();
+    let lost = async |app: &TestApp| app.read("/api/status").await["vault"]["lost"].clone();
+
+    // A second inbox has the vault looked at; at a start that happens by itself.
+    app.inbox("standard-webhooks").await;
+    let told = app
+        .until("the loss", async |app| Some(lost(app).await).filter(|it| *it != json!([])))
+        .await;
+    app.patch(&path, json!({ "secrets": { "signing_secret": SECRET } })).await;
+    app.until("the mend", async |app| (lost(app).await == json!([])).then_some(())).await;
+
+    assert_eq!(told, json!([{ "owner": inbox.id, "name": "Test standard-webhooks" }]));
+}

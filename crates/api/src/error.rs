@@ -60,6 +60,8 @@ pub enum Code {
     NoOwner,
     /// The data directory cannot be used.
     Unusable,
+    /// The vault has not answered yet.
+    VaultOpening,
     /// The vault is locked.
     VaultLocked,
     /// There is no vault.
@@ -285,10 +287,17 @@ impl From<store::Error> for ApiError {
                      before the newer version lies beside it.",
                 )
             }
+            store::Error::Gone { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Damaged, message).hint(
+                    "Put patchbay.db back: `patchbay backup` keeps copies in `backups`. To begin \
+                     anew instead, move the file `installation` away.",
+                )
+            }
             store::Error::Damaged(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Damaged, message).hint(
-                    "Stop Patchbay and put a backup of patchbay.db in the data directory; keep \
-                     the damaged file.",
+                    "Stop Patchbay, move patchbay.db with its -wal and -shm away and keep them, \
+                     and put a copy in place of it: those of `patchbay backup` are in `backups`. \
+                     `patchbay doctor` lists what copies there are.",
                 )
             }
             store::Error::Io(_) => {
@@ -303,6 +312,10 @@ impl From<vault::Error> for ApiError {
     fn from(error: vault::Error) -> Self {
         let message = error.to_string();
         let (code, hint) = match error {
+            vault::Error::Opening => (
+                Code::VaultOpening,
+                "Try again in a moment. Whatever needs no secret works meanwhile.",
+            ),
             vault::Error::Locked => (Code::VaultLocked, "Unlock the keychain and try again."),
             vault::Error::Missing(_) => {
                 (Code::VaultMissing, "Run `patchbay vault init` once, then start Patchbay again.")
@@ -322,13 +335,14 @@ impl From<vault::Error> for ApiError {
             }
             vault::Error::Sealed(_) => (
                 Code::VaultBroken,
-                "Start Patchbay with the key file that made the vault, or bring the vault back \
-                 from a backup. Nothing was changed.",
+                "Bring back the key file that made the vault, or name it with `--vault-key-file`. \
+                 Where the vault itself is damaged, move it away and enter the secrets again. \
+                 Nothing was written to it.",
             ),
             vault::Error::KeyFile { .. } => (
                 Code::VaultBroken,
-                "Put the key file right, or name another with `--vault-key-file`. \
-                 `patchbay vault init` makes one.",
+                "Put the key file right, or name another with `--vault-key-file`. Where there \
+                 never was one, `patchbay vault init` makes it.",
             ),
             vault::Error::Io(_) => {
                 (Code::VaultBroken, "Run `patchbay doctor` to see what is wrong.")

@@ -36,6 +36,10 @@ pub enum Reason {
     Unwanted,
     /// The vault is locked, and the proof is a secret that must not be stored.
     VaultLocked,
+    /// The vault does not hold the inbox's secret any more.
+    SecretLost,
+    /// The vault cannot be used, for another reason than being locked.
+    VaultUnusable,
     /// More came than could be written.
     Overload,
     /// The inbox's connector cannot be read.

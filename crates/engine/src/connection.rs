@@ -329,6 +329,7 @@ impl Engine {
         }
         self.inner.store.delete_connection(id).await?;
         self.inner.outgoing.forget(id);
+        self.inner.housekeeping.notify_one();
         self.inner.outgoing.trace().forget(id);
         self.inner.changes.note(Notice::of(Noun::All));
         Ok(revoked)

@@ -2,7 +2,12 @@
 //!
 //! Ownership is an OS lock on `D/lock`, never the existence of a file: the system frees it
 //! whatever way the owner ends. The owner writes `D/serve.json` when it is ready; where the lock
-//! is free, that file is stale, and whoever takes the lock next removes it.
+//! is free, that file is stale, and whoever takes the lock next removes it. A lock on a file that was
+//! deleted locks nothing, so the folder itself is locked with it where the system can do that, and
+//! the file that is locked must be the one that has the name.
+//!
+//! The file `installation` is written once the first start has made everything else. Where it is
+//! there, data must be there too.
 //!
 //! On Unix the directory is 0700 and what is written here 0600. Taking ownership also sets the
 //! process's umask to 077, since the database and the logs are files that libraries make. On
@@ -11,6 +16,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -74,8 +80,10 @@ pub struct Serving {
 pub struct DataDir {
     path: PathBuf,
     announced: AtomicBool,
-    // Last, so that the lock is freed after everything else is done with.
-    _lock: File,
+    // The name that a first start has chosen; it is written when that start has succeeded.
+    chosen: OnceLock<String>,
+    // Last, so that the locks are freed after everything else is done with.
+    _locks: (Option<File>, File),
 }
 
 impl DataDir {
@@ -88,18 +96,20 @@ impl DataDir {
         let path = std::path::absolute(path).map_err(Error::io(path))?;
         private::umask();
         private::make_folder(&path).map_err(Error::io(&path))?;
-        let lock_path = path.join(LOCK);
-        let lock = private::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&lock_path)
-            .map_err(Error::io(&lock_path))?;
-        take(&lock, &path, &lock_path)?;
+        let folder = private::lockable_folder(&path);
+        if let Some(folder) = &folder {
+            take_where_possible(folder, &path)?;
+        }
+        let lock = lock_file(&path)?;
 
-        let owned = Self { path, announced: AtomicBool::new(false), _lock: lock };
+        let owned = Self {
+            path,
+            announced: AtomicBool::new(false),
+            chosen: OnceLock::new(),
+            _locks: (folder, lock),
+        };
         owned.clear_leftovers()?;
+        private::close_to_others(&owned.path);
         Ok(owned)
     }
 
@@ -110,19 +120,16 @@ impl DataDir {
     /// [`Error::NoOwner`] where nobody holds the lock, whatever `serve.json` says;
     /// [`Error::NotReady`] where the owner has not written it yet.
     pub fn owner(path: &Path) -> Result<Serving, Error> {
+        let folder = private::lockable_folder(path);
+        let by_folder = folder.is_some_and(|it| is_taken(&it).unwrap_or(false));
         let lock_path = path.join(LOCK);
-        let lock = match File::open(&lock_path) {
-            Ok(lock) => lock,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(Error::NoOwner(path.to_owned()));
-            }
+        let by_file = match File::open(&lock_path) {
+            Ok(lock) => is_taken(&lock).map_err(Error::io(&lock_path))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => return Err(Error::io(&lock_path)(error)),
         };
-        // Shared, so that two commands that look at once do not take each other for an owner.
-        match lock.try_lock_shared() {
-            Ok(()) => return Err(Error::NoOwner(path.to_owned())),
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(Error::io(&lock_path)(error)),
+        if !by_folder && !by_file {
+            return Err(Error::NoOwner(path.to_owned()));
         }
 
         let serve = path.join(SERVE);
@@ -176,30 +183,38 @@ impl DataDir {
     }
 
     /// A random name of this installation, made once; the keychain's entries carry it, so that
-    /// two data directories of one user do not share them.
+    /// two data directories of one user do not share them. That of a first start is written by
+    /// [`DataDir::settle`].
     ///
     /// # Errors
     ///
-    /// When the file that holds it cannot be read or made, or holds something else: a new name
-    /// would hide every secret that was stored under the old one.
+    /// When the file that holds it cannot be read, or holds something else: a new name would hide
+    /// every secret that was stored under the old one.
     pub fn installation(&self) -> Result<String, Error> {
-        let path = self.path.join(INSTALLATION);
-        match fs::read_to_string(&path) {
-            Ok(name) if is_installation(name.trim()) => Ok(name.trim().to_owned()),
-            Ok(_) => Err(Error::io(&path)(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "it does not hold the name of an installation",
-            ))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let mut bytes = [0; 10];
-                getrandom::fill(&mut bytes)
-                    .map_err(|error| Error::io(&path)(io::Error::other(error)))?;
-                let name = hex::encode(bytes);
-                self.write(INSTALLATION, name.as_bytes())?;
-                Ok(name)
-            }
-            Err(error) => Err(Error::io(&path)(error)),
+        if let Some(name) = installation_of(&self.path)? {
+            return Ok(name);
         }
+        let mut bytes = [0; 10];
+        getrandom::fill(&mut bytes)
+            .map_err(|error| Error::io(&self.path)(io::Error::other(error)))?;
+        Ok(self.chosen.get_or_init(|| hex::encode(bytes)).clone())
+    }
+
+    /// Whether an earlier start has made everything: then the data must be there.
+    pub fn is_settled(&self) -> bool {
+        is_settled(&self.path)
+    }
+
+    /// Notes that everything has been made.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be written.
+    pub fn settle(&self) -> Result<(), Error> {
+        if !self.is_settled() {
+            self.write(INSTALLATION, self.installation()?.as_bytes())?;
+        }
+        Ok(())
     }
 
     /// Removes what an owner that was killed left behind.
@@ -220,16 +235,74 @@ impl Drop for DataDir {
     }
 }
 
-fn take(lock: &File, path: &Path, lock_path: &Path) -> Result<(), Error> {
-    for remaining in (0..LOCK_TRIES).rev() {
-        match lock.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) if remaining > 0 => std::thread::sleep(LOCK_PAUSE),
-            Err(TryLockError::WouldBlock) => break,
-            Err(TryLockError::Error(error)) => return Err(Error::io(lock_path)(error)),
+/// Opens and takes `D/lock`. What was locked must have that name still: somebody may have deleted
+/// the file after it was opened here.
+fn lock_file(path: &Path) -> Result<File, Error> {
+    let lock_path = path.join(LOCK);
+    for _ in 0..LOCK_TRIES {
+        let lock = private::lock_options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&lock_path)
+            .map_err(Error::io(&lock_path))?;
+        take(&lock, path)?.map_err(Error::io(&lock_path))?;
+        if private::has_name(&lock, &lock_path) {
+            return Ok(lock);
         }
     }
     Err(Error::Owned(path.to_owned()))
+}
+
+/// Takes a lock that is not to be had everywhere: some network file systems lock no folders.
+fn take_where_possible(folder: &File, path: &Path) -> Result<(), Error> {
+    if let Err(error) = take(folder, path)? {
+        tracing::debug!(%error, "the data directory itself cannot be locked");
+    }
+    Ok(())
+}
+
+/// Takes a lock. The inner fault is the system's: it cannot lock this.
+fn take(lock: &File, path: &Path) -> Result<io::Result<()>, Error> {
+    for remaining in (0..LOCK_TRIES).rev() {
+        match lock.try_lock() {
+            Ok(()) => return Ok(Ok(())),
+            Err(TryLockError::WouldBlock) if remaining > 0 => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => break,
+            Err(TryLockError::Error(error)) => return Ok(Err(error)),
+        }
+    }
+    Err(Error::Owned(path.to_owned()))
+}
+
+/// Whether another process holds it. Shared, so that two commands that look at once do not take
+/// each other for an owner.
+fn is_taken(lock: &File) -> io::Result<bool> {
+    match lock.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// The name of the installation in a directory that need not be owned, once it has one.
+pub(crate) fn installation_of(path: &Path) -> Result<Option<String>, Error> {
+    let path = path.join(INSTALLATION);
+    match fs::read_to_string(&path) {
+        Ok(name) if is_installation(name.trim()) => Ok(Some(name.trim().to_owned())),
+        Ok(_) => Err(Error::io(&path)(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it does not hold the name of an installation",
+        ))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(&path)(error)),
+    }
+}
+
+/// Whether a start on this directory has once made everything, so that data must be there.
+pub fn is_settled(path: &Path) -> bool {
+    path.join(INSTALLATION).exists()
 }
 
 fn is_installation(name: &str) -> bool {
@@ -270,8 +343,56 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
 pub(crate) mod private {
     use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
     use std::io;
-    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+    use std::os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    };
     use std::path::Path;
+
+    /// The folder as something that can be locked.
+    pub(super) fn lockable_folder(path: &Path) -> Option<File> {
+        File::open(path).ok()
+    }
+
+    pub(super) fn lock_options() -> OpenOptions {
+        options()
+    }
+
+    /// Whether this is the file of this name.
+    pub(super) fn has_name(file: &File, path: &Path) -> bool {
+        let (Ok(ours), Ok(named)) = (file.metadata(), fs::symlink_metadata(path)) else {
+            return false;
+        };
+        (ours.dev(), ours.ino()) == (named.dev(), named.ino())
+    }
+
+    /// Takes away what others may do with files that were there before: they may have been copied
+    /// here with other rights. The folders of the user's own making are left as they are, and what
+    /// cannot be changed is for `patchbay doctor` to tell.
+    pub(super) fn close_to_others(path: &Path) {
+        for folder in [path.to_owned(), path.join("logs"), path.join("backups")] {
+            // What a link leads to is not ours.
+            if fs::symlink_metadata(&folder).is_ok_and(|it| it.is_dir()) {
+                close_files(&folder);
+            }
+        }
+    }
+
+    fn close_files(folder: &Path) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let Ok(metadata) = entry.metadata() else { continue };
+            let open = metadata.is_file() && metadata.permissions().mode() & 0o077 != 0;
+            if !open {
+                continue;
+            }
+            let path = entry.path();
+            match fs::set_permissions(&path, Permissions::from_mode(0o600)) {
+                Ok(()) => tracing::warn!(file = %path.display(), "others could use it"),
+                Err(error) => {
+                    tracing::warn!(file = %path.display(), %error, "others can use it");
+                }
+            }
+        }
+    }
 
     pub(super) fn umask() {
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
@@ -301,11 +422,32 @@ pub(crate) mod private {
 /// What is for the user alone: on other systems the profile's own rights say so.
 #[cfg(not(unix))]
 pub(crate) mod private {
-    use std::fs::{self, OpenOptions};
+    use std::fs::{self, File, OpenOptions};
     use std::io;
     use std::path::Path;
 
     pub(super) fn umask() {}
+
+    // A folder is no file there. The lock's file cannot be deleted while it is open instead.
+    pub(super) fn lockable_folder(_path: &Path) -> Option<File> {
+        None
+    }
+
+    pub(super) fn lock_options() -> OpenOptions {
+        #[allow(unused_mut, reason = "only Windows has more to say")]
+        let mut options = options();
+        // Others may read and write it, and so try its lock, but not delete it.
+        #[cfg(windows)]
+        std::os::windows::fs::OpenOptionsExt::share_mode(&mut options, 0x1 | 0x2);
+        options
+    }
+
+    pub(super) fn has_name(_file: &File, path: &Path) -> bool {
+        path.exists()
+    }
+
+    // The profile's own rights say who can read.
+    pub(super) fn close_to_others(_path: &Path) {}
 
     /// Makes a folder with those above it.
     pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
@@ -347,6 +489,47 @@ mod tests {
 
         drop(first);
         DataDir::own(&path).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_that_was_deleted_lets_no_second_owner_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = DataDir::own(folder.path()).unwrap();
+        first.announce(&serving()).unwrap();
+        fs::remove_file(folder.path().join(LOCK)).unwrap();
+
+        assert!(matches!(DataDir::own(folder.path()), Err(Error::Owned(_))));
+        assert_eq!(DataDir::owner(folder.path()).unwrap(), serving());
+        fs::write(folder.path().join(LOCK), "").unwrap();
+        assert!(matches!(DataDir::own(folder.path()), Err(Error::Owned(_))));
+        assert_eq!(DataDir::owner(folder.path()).unwrap(), serving());
+
+        drop(first);
+        DataDir::own(folder.path()).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn files_that_were_there_before_are_closed_to_others_and_links_are_left_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let outside = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let open = |path: &Path| {
+            fs::write(path, "").unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap();
+        };
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let (inside, foreign) = (folder.path().join("vault.sealed"), outside.path().join("log"));
+        open(&inside);
+        open(&foreign);
+        std::os::unix::fs::symlink(outside.path(), folder.path().join("logs")).unwrap();
+        std::os::unix::fs::symlink(&foreign, folder.path().join("link")).unwrap();
+
+        let _owned = DataDir::own(folder.path()).unwrap();
+
+        assert_eq!(mode(&inside), 0o600);
+        assert_eq!(mode(&foreign), 0o666);
     }
 
     #[test]
@@ -392,7 +575,7 @@ mod tests {
 
         let owned = DataDir::own(&path).unwrap();
         owned.announce(&serving()).unwrap();
-        owned.installation().unwrap();
+        owned.settle().unwrap();
         fs::write(path.join("made-by-a-library"), "").unwrap();
 
         assert_eq!(mode(&path), 0o700);
@@ -407,9 +590,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let owned = DataDir::own(folder.path()).unwrap();
         let name = owned.installation().unwrap();
+        assert_eq!(owned.installation().unwrap(), name);
+        assert!(!owned.is_settled());
+        owned.settle().unwrap();
         drop(owned);
 
         let owned = DataDir::own(folder.path()).unwrap();
+        assert!(owned.is_settled());
         assert_eq!(owned.installation().unwrap(), name);
 
         owned.write(INSTALLATION, b"something else").unwrap();

@@ -32,47 +32,55 @@ pub enum VaultChoice {
     File,
 }
 
-/// Why no vault could be chosen.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The data directory's fault.
-    #[error(transparent)]
-    DataDir(#[from] data_dir::Error),
-    /// The fault of the vault that was asked for.
-    #[error(transparent)]
-    Vault(#[from] vault::Error),
-}
-
-/// Opens the vault for a data directory.
+/// Opens the vault for a data directory. Needs a tokio runtime.
 ///
 /// Where none can be had the answer is still a vault: one that refuses and says why, so that all
-/// that needs no secret works.
+/// that needs no secret works. A keychain is proved beside whatever the host does next.
 ///
 /// # Errors
 ///
-/// When the sealed file was asked for, or is in use already, and cannot be opened: to go on
-/// without it would look as if all secrets were lost.
-pub async fn open_vault(
+/// When the installation's name cannot be read.
+pub fn open_vault(
     choice: VaultChoice,
     data_dir: &DataDir,
     key_file: &Path,
-) -> Result<Vault, Error> {
+) -> Result<Vault, data_dir::Error> {
     let installation = data_dir.installation()?;
     let sealed_file = data_dir.path().join(SEALED_FILE);
-    let sealed = || Vault::sealed_file(&sealed_file, key_file, &installation);
     // What holds secrets already goes before what could, even where its key is gone.
     let in_use = choice == VaultChoice::Any && sealed_file.exists();
+    let sealed = Vault::sealed_file(&sealed_file, key_file, &installation);
     if choice == VaultChoice::File || in_use {
-        return Ok(sealed()?);
+        return Ok(sealed);
     }
+    let instead = (choice == VaultChoice::Any && key_file.exists()).then_some(sealed);
+    Ok(Vault::opening(proved_or(instead, installation)))
+}
+
+/// The keychain where it proves itself, else what there is instead.
+async fn proved_or(instead: Option<Vault>, installation: String) -> Vault {
     match Vault::keychain(&installation).await {
-        Ok(vault) => Ok(vault),
+        Ok(vault) => vault,
         // There is one, and it opens when its user unlocks it.
-        Err(vault::Error::Locked) => Ok(Vault::unproved_keychain(&installation)),
-        Err(_) if choice == VaultChoice::Any && key_file.exists() => Ok(sealed()?),
-        Err(vault::Error::Missing(why)) => Ok(Vault::missing(why)),
-        Err(error) => Ok(Vault::missing(error.to_string())),
+        Err(vault::Error::Locked) => Vault::unproved_keychain(&installation),
+        Err(error) => instead.unwrap_or_else(|| {
+            Vault::missing(match error {
+                vault::Error::Missing(why) => why,
+                error => error.to_string(),
+            })
+        }),
     }
+}
+
+/// The sealed file of a data directory that need not be owned, for looking at it.
+///
+/// # Errors
+///
+/// When the installation's name cannot be read.
+pub fn sealed_vault(data_dir: &Path, key_file: &Path) -> Result<Vault, data_dir::Error> {
+    // Without a name nothing that is sealed opens, which the vault then says.
+    let installation = data_dir::installation_of(data_dir)?.unwrap_or_default();
+    Ok(Vault::sealed_file(&data_dir.join(SEALED_FILE), key_file, &installation))
 }
 
 /// The key file that is used where no other is named.

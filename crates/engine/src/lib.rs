@@ -13,6 +13,7 @@ pub mod data_dir;
 pub mod event;
 mod field;
 pub mod host;
+pub mod housekeeping;
 pub mod inbox;
 mod ledger;
 pub mod outgoing;
@@ -25,7 +26,7 @@ pub mod sync;
 pub mod tunnel;
 pub mod vault;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +35,7 @@ use crate::changes::{Changes, Notice, Noun};
 use crate::clock::Clock;
 use crate::connector::Connectors;
 use crate::data_dir::DataDir;
+use crate::housekeeping::Lost;
 use crate::outgoing::Outgoing;
 use crate::store::Store;
 use crate::vault::Vault;
@@ -87,6 +89,10 @@ pub(crate) struct Inner {
     pub(crate) documents: inbox::Documents,
     /// Wakes the task that tells senders of addresses.
     pub(crate) registration: Notify,
+    /// Wakes what finishes deletions and looks after the vault.
+    pub(crate) housekeeping: Notify,
+    /// Secrets that rows point to and the vault no longer holds.
+    pub(crate) lost: Mutex<Vec<Lost>>,
     pub(crate) sign_ins: sign_in::SignIns,
     /// The port of the management listener, which nothing of ours ever calls.
     pub(crate) api_port: OnceLock<u16>,
@@ -117,6 +123,8 @@ pub struct Status {
     pub vault: vault::Kind,
     /// Whether it can be used.
     pub vault_fault: Option<vault::Error>,
+    /// Whose secrets it no longer holds, though they were put there.
+    pub lost: Vec<Lost>,
     /// How many bytes the databases take.
     pub database_bytes: u64,
     /// How many bytes the disk has left.
@@ -136,12 +144,17 @@ impl Engine {
     pub async fn open(config: Config) -> Result<Self, OpenError> {
         let Config { data_dir, clock, vault, environment, sandbox } = config;
         let (folder, now) = (data_dir.path().to_owned(), clock.now());
+        let settled = data_dir.is_settled();
         let opening = tokio::task::spawn_blocking(move || {
-            Store::open(&folder, now)
+            // An empty database beside data that was there looks like a new installation.
+            let looked = if settled { store::find(&folder) } else { Ok(()) };
+            looked
+                .and_then(|()| Store::open(&folder, now))
                 .map(|store| (store, Connectors::open(folder.join(host::CONNECTORS))))
         });
         // It can only have panicked; the store leaves nothing half done.
         let (store, connectors) = opening.await.map_err(|_| store::Error::Closed)??;
+        data_dir.settle()?;
         let changes = Changes::default();
         let refused = changes.clone();
         store.on_refused(move |inbox| {
@@ -152,6 +165,8 @@ impl Engine {
             inboxes: inbox::Inboxes::load(&store).await?,
             documents: inbox::Documents::default(),
             registration: Notify::new(),
+            housekeeping: Notify::new(),
+            lost: Mutex::default(),
             sign_ins: sign_in::SignIns::default(),
             api_port: OnceLock::new(),
             takes_addresses: OnceLock::new(),
@@ -175,6 +190,7 @@ impl Engine {
         self.keep_connectors_current();
         tunnel::resume(self.clone(), serve).await;
         inbox::registration::keep(self.clone());
+        housekeeping::keep(self.clone());
         sync::start(self.clone());
         ledger::keep(self.clone());
     }
@@ -216,6 +232,7 @@ impl Engine {
         Ok(Status {
             vault: self.inner.vault.kind(),
             vault_fault: self.inner.vault.state().await.err(),
+            lost: self.lost(),
             database_bytes: self.inner.store.size_bytes().await?,
             free_bytes: fs4::available_space(folder)
                 .map_err(|error| store::Error::Io(error.to_string()))?,
@@ -262,7 +279,6 @@ impl Engine {
     /// The store's. Secrets that the vault does not let go of are logged.
     pub async fn delete_sandbox(&self) -> store::Result<()> {
         let connections = self.inner.store.connections().await?;
-        let inboxes = self.inner.store.inboxes().await?;
         self.inner.inboxes.close_sandbox();
         for run in self.inner.store.unfinished_runs().await? {
             if self.inner.store.sync(run.sync).await?.sync.sandbox {
@@ -275,16 +291,14 @@ impl Engine {
             .into_iter()
             .filter(|connection| connection.connection.sandbox)
             .map(|connection| (connection.id.to_string(), connection.secrets));
-        let inboxes = inboxes
-            .into_iter()
-            .filter(|inbox| inbox.inbox.sandbox)
-            .map(|inbox| (inbox.id.to_string(), inbox.secrets));
-        for (owner, generation) in connections.chain(inboxes) {
+        for (owner, generation) in connections {
             let Some(generation) = generation else { continue };
             if let Err(error) = self.inner.vault.remove(&owner, generation).await {
                 tracing::warn!(%owner, %error, "secrets of the sandbox stay in the vault");
             }
         }
+        // The inboxes of the sandbox remember their secrets until those are gone.
+        self.finish_deletions().await;
         self.inner.changes.note(Notice::of(Noun::All));
         Ok(())
     }

@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Look for what is wrong with this installation.
     Doctor(KeyFileArgs),
+    /// Copy the database, also while Patchbay is running. Secrets are not in it.
+    Backup(BackupArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -79,6 +81,13 @@ pub(crate) struct KeyFileArgs {
     /// The key of the sealed file; one in the configuration directory where it is not given.
     #[arg(long, env = KEY_FILE_VARIABLE, value_name = "F")]
     pub(crate) vault_key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BackupArgs {
+    /// The file to make; one in the folder `backups` of the data where it is not given.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

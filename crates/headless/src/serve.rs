@@ -14,7 +14,7 @@ use api::error::ApiError;
 use api::host::{Error, Host, HostKind};
 use engine::data_dir::DataDir;
 use engine::host::{VaultChoice, open_vault};
-use engine::vault::{Kind, Vault};
+use engine::vault::Vault;
 use host::running::{Parts, Running};
 use host::{Stopping, log};
 use serde_json::json;
@@ -44,7 +44,8 @@ pub(crate) fn run(args: ServeArgs, data_dir: &Path, format: Format) -> Result<Ex
 
 async fn serve(args: ServeArgs, data_dir: DataDir, format: Format) -> Result<(), Failure> {
     let stopping = Stopping::listen()?;
-    let vault = vault(&args, &data_dir).await?;
+    let vault = vault(&args, &data_dir)?;
+    tokio::spawn(say_what_is_wrong(vault.clone()));
     let (api, ingress) = (bind("--api", args.api).await?, bind("--ingress", args.ingress).await?);
     let host = Arc::new(Headless);
     let parts = Parts { data_dir, vault, sandbox: args.sandbox, api, ingress, host };
@@ -55,18 +56,22 @@ async fn serve(args: ServeArgs, data_dir: DataDir, format: Format) -> Result<(),
     Ok(())
 }
 
-async fn vault(args: &ServeArgs, data_dir: &DataDir) -> Result<Vault, Failure> {
+fn vault(args: &ServeArgs, data_dir: &DataDir) -> Result<Vault, Failure> {
     let choice = args.vault.map_or(VaultChoice::Any, VaultChoice::from);
     let key_file = places::key_file(args.key_file.vault_key_file.clone())?;
-    let vault = open_vault(choice, data_dir, &key_file).await.map_err(|error| match error {
-        engine::host::Error::DataDir(error) => Failure::from(error),
-        engine::host::Error::Vault(error) => ApiError::from(error).into(),
-    })?;
-    if vault.kind() == Kind::Missing {
-        complain("There is no keychain here, so nothing that needs a secret can be done yet.");
-        complain(&program::as_called("Run `patchbay vault init` once, then start Patchbay again."));
+    Ok(open_vault(choice, data_dir, &key_file)?)
+}
+
+/// Tells whoever started this that nothing which needs a secret can be done, and what helps. All
+/// else works meanwhile.
+async fn say_what_is_wrong(vault: Vault) {
+    let vault = vault.settled().await;
+    let Err(error) = vault.state().await else { return };
+    tracing::warn!(%error, "the vault cannot be used");
+    complain(&format!("Nothing that needs a secret can be done: {error}."));
+    if let Some(hint) = &ApiError::from(error).detail().hint {
+        complain(&program::as_called(hint));
     }
-    Ok(vault)
 }
 
 async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, Failure> {

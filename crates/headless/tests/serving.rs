@@ -174,3 +174,136 @@ fn the_doctor_reports_an_owner_that_does_not_answer() {
     assert_eq!(patchbay["state"], "bad", "{patchbay}");
     assert!(findings.iter().any(|it| it["name"] == "disk"));
 }
+
+fn doctor(home: &Home) -> Value {
+    serde_json::from_slice(&home.patchbay(&["doctor", "--json"]).stdout).unwrap()
+}
+
+fn finding(report: &Value, name: &str) -> Value {
+    let findings = report["findings"].as_array().unwrap();
+    findings.iter().find(|it| it["name"] == name).cloned().unwrap_or_default()
+}
+
+fn try_to_serve(home: &Home) -> std::process::Output {
+    home.patchbay(&["serve", "--api", "127.0.0.1:0", "--ingress", "127.0.0.1:0"])
+}
+
+#[test]
+fn a_vault_that_does_not_open_keeps_nothing_from_starting_and_is_left_as_it_is() {
+    let home = Home::new();
+    assert_eq!(home.patchbay(&["vault", "init"]).status.code(), Some(0));
+    std::fs::create_dir(home.data()).unwrap();
+    let sealed = home.data().join("vault.sealed");
+    std::fs::write(&sealed, b"damaged").unwrap();
+
+    for more in [&[][..], &["--vault", "file"], &["--vault-key-file", "/nowhere/vault.key"]] {
+        let mut serve = home.serve(more);
+
+        let vault = finding(&doctor(&home), "vault");
+        assert_eq!(vault["state"], "bad", "{more:?}: {vault}");
+        assert!(!vault["hint"].as_str().unwrap().is_empty());
+        assert_eq!(serve.end(Signal::TERM), Some(0));
+        assert_eq!(std::fs::read(&sealed).unwrap(), b"damaged");
+    }
+    let vault = finding(&doctor(&home), "vault");
+    assert!(vault["message"].as_str().unwrap().contains("cannot be opened"), "{vault}");
+}
+
+#[test]
+fn a_keychain_service_that_never_answers_does_not_delay_the_start() {
+    let home = Home::new();
+    let bus = home.0.path().join("bus");
+    let silent = std::os::unix::net::UnixListener::bind(&bus).unwrap();
+    let args = ["serve", "--api", "127.0.0.1:0", "--ingress", "127.0.0.1:0"];
+    let mut command = home.command(&args);
+    command.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", bus.display()));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+
+    let serve = home::Serve::ready(child);
+    let asked = silent.accept();
+    let vault = finding(&doctor(&home), "vault");
+
+    // It asked the service, has no answer, and serves all the same.
+    assert!(asked.is_ok());
+    assert!(serve.line.contains("#login="), "{}", serve.line);
+    assert_eq!(vault["state"], "warn", "{vault}");
+}
+
+#[test]
+fn a_database_that_is_empty_or_missing_is_no_new_installation() {
+    let home = Home::new();
+    home.serve(&[]).end(Signal::TERM);
+    let database = home.data().join("patchbay.db");
+
+    std::fs::write(&database, "").unwrap();
+    let empty = try_to_serve(&home);
+    assert_eq!(std::fs::read(&database).unwrap(), b"");
+    std::fs::remove_file(&database).unwrap();
+    let missing = try_to_serve(&home);
+
+    for (out, word) in [(empty, "is empty"), (missing, "is missing")] {
+        assert_eq!(out.status.code(), Some(1));
+        assert!(text(&out.stderr).contains(word), "{}", text(&out.stderr));
+        assert!(text(&out.stderr).contains("backups"), "{}", text(&out.stderr));
+    }
+    assert!(!database.exists());
+    assert_eq!(finding(&doctor(&home), "database")["state"], "bad");
+    std::fs::remove_file(home.data().join("installation")).unwrap();
+    assert!(home.serve(&[]).line.contains("#login="));
+}
+
+#[test]
+fn a_lock_that_was_deleted_lets_no_second_one_in() {
+    let home = Home::new();
+    let _serve = home.serve(&[]);
+    std::fs::remove_file(home.data().join("lock")).unwrap();
+
+    assert_eq!(try_to_serve(&home).status.code(), Some(3));
+    assert_eq!(home.patchbay(&["login"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_copy_is_made_beside_an_owner_and_without_one_and_writes_over_nothing() {
+    let home = Home::new();
+    assert_eq!(home.patchbay(&["backup"]).status.code(), Some(1));
+    let mut serve = home.serve(&[]);
+    let named = home.0.path().join("copy.db");
+
+    let beside = home.patchbay(&["backup", "--json"]);
+    serve.end(Signal::TERM);
+    let without = home.patchbay(&["backup", named.to_str().unwrap()]);
+    let again = home.patchbay(&["backup", named.to_str().unwrap()]);
+
+    assert_eq!(beside.status.code(), Some(0), "{}", text(&beside.stderr));
+    let made: Value = serde_json::from_slice(&beside.stdout).unwrap();
+    let made = PathBuf::from(made["file"].as_str().unwrap());
+    assert!(made.starts_with(home.data().join("backups")), "{}", made.display());
+    assert_eq!(without.status.code(), Some(0), "{}", text(&without.stderr));
+    assert_eq!(again.status.code(), Some(1));
+    for path in [&made, &named] {
+        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    // And it is what its name says: a start with it works.
+    let database = home.data().join("patchbay.db");
+    std::fs::remove_file(&database).unwrap();
+    std::fs::copy(&made, &database).unwrap();
+    assert!(home.serve(&[]).line.contains("#login="));
+}
+
+#[test]
+fn the_doctor_reads_the_database() {
+    let home = Home::new();
+    home.serve(&[]).end(Signal::TERM);
+    assert_eq!(finding(&doctor(&home), "database")["state"], "good");
+    let database = home.data().join("patchbay.db");
+    let mut bytes = std::fs::read(&database).unwrap();
+    // The second page on: the first holds the header and the schema's beginning.
+    let end = bytes.len();
+    bytes[4_096..end].fill(0xa5);
+    std::fs::write(&database, &bytes).unwrap();
+
+    let damaged = finding(&doctor(&home), "database");
+
+    assert_eq!(damaged["state"], "bad", "{damaged}");
+    assert!(damaged["hint"].as_str().unwrap().contains("There are no copies"), "{damaged}");
+}

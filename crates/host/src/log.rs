@@ -51,6 +51,9 @@ pub fn start(data_dir: &Path, filter: &str) -> Result<(), Error> {
         .with(fmt::layer().with_ansi(false).with_writer(Plain(file)))
         .with(fmt::layer().with_ansi(false).with_writer(Plain(io::stderr)))
         .try_init()?;
+    if data_dir.join("logs").is_symlink() {
+        tracing::warn!("the folder of the log is a link: who can read it is decided elsewhere");
+    }
     Ok(())
 }
 

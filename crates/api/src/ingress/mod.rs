@@ -214,7 +214,12 @@ fn refused(reason: Reason) -> Answered {
         | Reason::BadCertificate
         | Reason::Unwanted => (StatusCode::UNAUTHORIZED, None),
         // The user can put these right, and a sender that tries again is served then.
-        Reason::NoSecret | Reason::NoKey | Reason::VaultLocked | Reason::NoConnector => {
+        Reason::NoSecret
+        | Reason::NoKey
+        | Reason::VaultLocked
+        | Reason::SecretLost
+        | Reason::VaultUnusable
+        | Reason::NoConnector => {
             (StatusCode::SERVICE_UNAVAILABLE, Some((header::RETRY_AFTER, "60")))
         }
         Reason::Overload => (StatusCode::SERVICE_UNAVAILABLE, Some((header::RETRY_AFTER, "5"))),

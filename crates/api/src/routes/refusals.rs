@@ -61,6 +61,8 @@ pub(crate) enum RefusalReason {
     BadCertificate,
     Unwanted,
     VaultLocked,
+    SecretLost,
+    VaultUnusable,
     Overload,
     NoConnector,
 }
@@ -81,6 +83,8 @@ impl From<Reason> for RefusalReason {
             Reason::BadCertificate => Self::BadCertificate,
             Reason::Unwanted => Self::Unwanted,
             Reason::VaultLocked => Self::VaultLocked,
+            Reason::SecretLost => Self::SecretLost,
+            Reason::VaultUnusable => Self::VaultUnusable,
             Reason::Overload => Self::Overload,
             Reason::NoConnector => Self::NoConnector,
         }
@@ -126,6 +130,14 @@ pub fn refusal_hint(reason: Reason) -> &'static str {
             "Compare the inbox's settings with what was sent: where it may come from, and for whom."
         }
         Reason::VaultLocked => "Unlock the keychain. The sender usually tries again.",
+        Reason::SecretLost => {
+            "Enter the inbox's secret again: it is no longer in the vault. The sender usually \
+             tries again."
+        }
+        Reason::VaultUnusable => {
+            "Look at the vault in Settings, or run `patchbay doctor`. The sender usually tries \
+             again."
+        }
         Reason::NoConnector => "Look at the connector's file; /api/connectors says what is wrong.",
         Reason::Overload => "More came than could be written. The sender was told to try again.",
     }

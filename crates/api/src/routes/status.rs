@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use domain::tunnel::TunnelState;
+use engine::housekeeping::Lost;
 use engine::tunnel::TunnelStatus;
 use engine::{Engine, vault};
 use serde::Serialize;
@@ -94,6 +95,16 @@ pub(crate) struct VaultStatus {
     message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    /// Whose secrets it no longer holds: they have to be entered again.
+    lost: Vec<LostSecrets>,
+}
+
+/// What has to be given its secrets again.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct LostSecrets {
+    /// The id of a connection, an inbox or a tunnel.
+    owner: String,
+    name: String,
 }
 
 /// Where secrets are kept.
@@ -126,6 +137,8 @@ impl From<vault::Kind> for VaultKind {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum VaultState {
     Ready,
+    /// It has not been proved yet.
+    Opening,
     Locked,
     Missing,
     Broken,
@@ -133,25 +146,37 @@ pub(crate) enum VaultState {
 
 impl VaultStatus {
     pub(crate) fn missing() -> Self {
-        Self { kind: VaultKind::Missing, state: VaultState::Missing, message: None, hint: None }
+        Self {
+            kind: VaultKind::Missing,
+            state: VaultState::Missing,
+            message: None,
+            hint: None,
+            lost: Vec::new(),
+        }
     }
 
-    fn new(kind: vault::Kind, fault: Option<vault::Error>) -> Self {
-        let Some(fault) = fault else {
-            return Self { kind: kind.into(), state: VaultState::Ready, message: None, hint: None };
-        };
-        let state = match fault {
-            vault::Error::Locked => VaultState::Locked,
-            vault::Error::Missing(_) => VaultState::Missing,
+    fn new(kind: vault::Kind, fault: Option<vault::Error>, lost: Vec<Lost>) -> Self {
+        let state = fault.as_ref().map_or(VaultState::Ready, VaultState::of);
+        let detail = fault.map(|fault| ApiError::from(fault).detail().clone());
+        let (message, hint) = detail.map_or((None, None), |it| (Some(it.message), it.hint));
+        let lost = lost.into_iter().map(|Lost { owner, name }| LostSecrets { owner, name });
+        Self { kind: kind.into(), state, message, hint, lost: lost.collect() }
+    }
+}
+
+impl VaultState {
+    fn of(fault: &vault::Error) -> Self {
+        match fault {
+            vault::Error::Opening => Self::Opening,
+            vault::Error::Locked => Self::Locked,
+            vault::Error::Missing(_) => Self::Missing,
             vault::Error::NotFound
             | vault::Error::Forgetful
             | vault::Error::Incomplete
             | vault::Error::Sealed(_)
             | vault::Error::KeyFile { .. }
-            | vault::Error::Io(_) => VaultState::Broken,
-        };
-        let ErrorDetail { message, hint, .. } = ApiError::from(fault).detail().clone();
-        Self { kind: kind.into(), state, message: Some(message), hint }
+            | vault::Error::Io(_) => Self::Broken,
+        }
     }
 }
 
@@ -253,7 +278,7 @@ pub(crate) async fn get_status(
         api_url: addresses.api.as_ref().map(crate::bare),
         ingress_url: addresses.ingress.as_ref().map(crate::bare),
         startup: Startup::ready(),
-        vault: VaultStatus::new(status.vault, status.vault_fault),
+        vault: VaultStatus::new(status.vault, status.vault_fault, status.lost),
         disk: Disk {
             database_bytes: status.database_bytes,
             free_bytes: status.free_bytes,

@@ -225,14 +225,24 @@ impl Engine {
     }
 
     /// Deletes it with its events; says how many went.
+    ///
+    /// Once it is invisible it is deleted: what then keeps its events on the disk, or its secret in
+    /// the vault, is dealt with in the background until it succeeds, and is nobody's error.
     pub async fn delete_inbox(&self, id: InboxId) -> Result<u64, Error> {
         let inbox = self.inner.store.inbox(id).await?;
-        registration::withdraw(self, &inbox).await;
+        let held = self.inner.store.heard().await?;
+        let held = held.into_iter().find(|(heard, ..)| *heard == id);
+        self.inner.store.doom_inbox(id).await?;
         self.inner.inboxes.close(id);
-        let events = self.inner.store.delete_inbox(id).await?;
-        if let Some(generation) = inbox.secrets {
-            self.inner.vault.remove(&id.to_string(), generation).await?;
-        }
+        registration::withdraw(self, &inbox).await;
+        let events = match self.finish_deletion(id, inbox.secrets).await {
+            Ok(events) => events,
+            Err(fault) => {
+                tracing::warn!(inbox.id = %id, %fault, "a deletion goes on in the background");
+                held.map_or(0, |(_, _, count)| count.count)
+            }
+        };
+        self.inner.housekeeping.notify_one();
         for noun in [Noun::Inboxes, Noun::Events, Noun::Refusals] {
             self.inner.changes.note(Notice::of(noun));
         }
@@ -260,10 +270,7 @@ impl Engine {
         let _one_at_a_time = self.inner.inboxes.changing.lock().await;
         let inbox = self.inner.store.inbox(id).await?;
         let owner = id.to_string();
-        let mut secrets = match inbox.secrets {
-            Some(generation) => self.inner.vault.read(&owner, generation).await?,
-            None => Secrets::new(),
-        };
+        let mut secrets = self.inner.vault.read_for_change(&owner, inbox.secrets).await?;
         for (name, values) in given.iter() {
             secrets.remove(name);
             for value in values {
@@ -278,6 +285,7 @@ impl Engine {
         {
             tracing::warn!(inbox.id = %id, %error, "an old generation of secrets stays");
         }
+        self.inner.housekeeping.notify_one();
         Ok(())
     }
 

@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use super::documents::Wanted;
 use super::{Answer, Delivery, OpenInbox, Received};
 use crate::changes::{Notice, Noun};
-use crate::{Engine, store};
+use crate::{Engine, store, vault};
 
 /// How much of a refused body is kept.
 const BODY_START: usize = 4 * 1024;
@@ -71,8 +71,8 @@ impl Engine {
         let secrets = match open.secrets(&self.inner.vault).await {
             Ok(secrets) => secrets,
             Err(error) => {
-                let message = error.to_string();
-                self.refused(&open, webhooks, &delivery, Reason::VaultLocked, message, now);
+                let (reason, message) = (why_unproved(&error), error.to_string());
+                self.refused(&open, webhooks, &delivery, reason, message, now);
                 return Received::Overloaded(overloaded(&webhooks.answer));
             }
         };
@@ -216,6 +216,8 @@ impl Engine {
             | Reason::BadCertificate
             | Reason::Unwanted
             | Reason::VaultLocked
+            | Reason::SecretLost
+            | Reason::VaultUnusable
             | Reason::NoConnector => "the request could not be read",
         };
         self.note_refusal(open.as_deref(), delivery, reason, message.into(), self.now());
@@ -282,6 +284,15 @@ impl Engine {
             let base = self.public_address().unwrap_or_else(|| self.inner.inboxes.base_url());
             format!("{base}{path}")
         })
+    }
+}
+
+/// Why nothing can be proved without the secrets of an inbox.
+fn why_unproved(error: &vault::Error) -> Reason {
+    match error {
+        vault::Error::Locked => Reason::VaultLocked,
+        error if error.is_lost() => Reason::SecretLost,
+        _ => Reason::VaultUnusable,
     }
 }
 

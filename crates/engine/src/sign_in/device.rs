@@ -76,7 +76,7 @@ impl Engine {
         let values = self.values(connection, connector, &json!({}));
         let url = address(&device.device_url, &values)?;
         let reach = self.reach_of_tokens(connector, &values, &url);
-        let secrets = self.secrets_of(connection).await?;
+        let secrets = self.secrets_for_change(connection).await?;
         let endpoint = device.endpoint();
         let mut request = TokenRequest::empty();
         request.client(&endpoint, &client_id(&endpoint, connection)?, &secrets);

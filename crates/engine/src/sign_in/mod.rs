@@ -398,7 +398,7 @@ impl Engine {
         grant: Grant<'_>,
     ) -> Result<ConnectionStatus, TakeError> {
         let id = connection.id;
-        let secrets = self.secrets_of(connection).await?;
+        let secrets = self.secrets_for_change(connection).await?;
         let kind = way.kind.inner();
         let asking = Asking { connection, connector, way, kind, secrets: &secrets, callback };
         let tokens = self.ask_for_tokens(&asking, grant).await.map_err(TakeError::Fault)?;
@@ -408,7 +408,7 @@ impl Engine {
         held.forget();
         // Read again: the old sign-in may have been renewed meanwhile.
         let connection = self.inner.store.connection(id).await?;
-        let bundle = tokens.bundle(self.secrets_of(&connection).await?, callback);
+        let bundle = tokens.bundle(self.secrets_for_change(&connection).await?, callback);
         self.keep_secrets(&connection, &bundle, tokens.noted_end()).await?;
         self.connection_ready(id).await?;
         drop(held);
@@ -436,6 +436,14 @@ impl Engine {
         }
     }
 
+    /// As [`Engine::secrets_of`], before new ones are written: none where the old ones are lost.
+    pub(crate) async fn secrets_for_change(
+        &self,
+        connection: &Connection,
+    ) -> Result<domain::secret::Secrets, vault::Error> {
+        self.inner.vault.read_for_change(&connection.id.to_string(), connection.secrets).await
+    }
+
     /// Writes secrets as the next generation, points the connection to it, removes the old one.
     pub(crate) async fn keep_secrets(
         &self,
@@ -455,6 +463,7 @@ impl Engine {
         {
             tracing::warn!(%owner, %error, "an old generation of secrets stays in the vault");
         }
+        self.inner.housekeeping.notify_one();
         Ok(())
     }
 }

@@ -775,6 +775,22 @@ async fn secrets_that_are_gone_from_the_vault_are_asked_for_again() {
 }
 
 #[tokio::test]
+async fn secrets_that_are_lost_are_entered_again_and_signed_in_with_again() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    bench.switches.lose();
+    bench.forget(id).await;
+    assert!(bench.call(id).await.is_err());
+
+    let mut secrets = Secrets::new();
+    secrets.set("client_secret", Secret::new(CLIENT_SECRET.into()));
+    bench.engine.update_connection(id, None, None, secrets).await.unwrap();
+    bench.sign_in(id).await;
+
+    bench.call(id).await.unwrap();
+}
+
+#[tokio::test]
 async fn fields_are_checked_before_anything_is_stored() {
     let bench = Bench::start().await;
     let problem = |change: fn(&mut ConnectionRequest)| {
@@ -923,7 +939,7 @@ async fn no_secret_is_in_a_log_or_in_any_file_but_sealed() {
     let (data, key) = (folder.path().join("data"), folder.path().join("config/vault.key"));
     std::fs::create_dir(&data).unwrap();
     crate::vault::make_key_file(&key).unwrap();
-    let vault = Vault::sealed_file(&data.join("vault.sealed"), &key, "installation").unwrap();
+    let vault = Vault::sealed_file(&data.join("vault.sealed"), &key, "installation");
     let bench = Bench::start_with(vault, Switches::default(), folder).await;
 
     let id = bench.connection().await;

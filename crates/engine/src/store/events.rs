@@ -237,6 +237,11 @@ fn types(db: &Connection, filter: &EventFilter) -> Result<Option<Vec<i64>>> {
     Ok(Some(ids))
 }
 
+/// Whether some inbox is being deleted: its events are gone for everybody, and rarely there are any.
+fn has_doomed(db: &Connection) -> Result<bool> {
+    Ok(db.prepare_cached("select 1 from inboxes where doomed")?.exists([])?)
+}
+
 /// Ids of one list (a type's, an inbox's, or all), those received in the filter's time.
 fn walk(db: &Connection, filter: &EventFilter, kind: Option<i64>, span: Span) -> Result<Vec<i64>> {
     let (index, of) = match (kind, filter.inbox) {
@@ -247,6 +252,9 @@ fn walk(db: &Connection, filter: &EventFilter, kind: Option<i64>, span: Span) ->
     let mut sql = format!("select id from events{index} where id > :above and id < :below");
     if let Some((column, _)) = of {
         let _ = write!(sql, " and {column} = :of");
+    }
+    if has_doomed(db)? {
+        sql += " and inbox not in (select id from inboxes where doomed)";
     }
     let timed = filter.since.is_some() || filter.until.is_some();
     if timed {
@@ -284,6 +292,7 @@ pub(super) fn matches(db: &Connection, filter: &EventFilter, id: i64) -> Result<
              where events.id = :id
                and (:inbox is null or events.inbox = :inbox)
                and (:type is null or event_types.name = :type)
+               and not exists (select 1 from inboxes where id = events.inbox and doomed)
                and events.received_at >= :since and events.received_at < :until",
         )?
         .exists(named_params! {
@@ -301,7 +310,8 @@ pub(super) fn get(reader: &Reader, id: EventId) -> Result<Event> {
         "select {SUMMARY}, events.connection, events.detail,
                 coalesce(arrivals.first_at, events.received_at),
                 coalesce(arrivals.last_at, events.received_at)
-         from {SUMMARY_FROM} where events.id = :id"
+         from {SUMMARY_FROM} where events.id = :id
+             and not exists (select 1 from inboxes where id = events.inbox and doomed)"
     );
     let mut statement = reader.db.prepare_cached(&sql)?;
     let mut rows = statement.query(named_params! { ":id": id.get() })?;
@@ -325,7 +335,10 @@ pub(super) fn get(reader: &Reader, id: EventId) -> Result<Event> {
 pub(super) fn body(reader: &Reader, id: EventId) -> Result<Bytes> {
     Ok(reader
         .db
-        .prepare_cached("select body from events where id = :id")?
+        .prepare_cached(
+            "select body from events where id = :id
+                 and not exists (select 1 from inboxes where id = events.inbox and doomed)",
+        )?
         .query_row(named_params! { ":id": id.get() }, |row| row.get::<_, Vec<u8>>(0))?
         .into())
 }
@@ -344,6 +357,7 @@ pub(super) fn rates(
         "select inbox, (received_at - :from) / :step, count(*)
          from events indexed by events_by_time
          where received_at >= :from and received_at < :until
+             and inbox not in (select id from inboxes where doomed)
          group by 1, 2 order by 1, 2",
     )?;
     let mut rows =
@@ -373,6 +387,7 @@ pub(super) fn type_names(reader: &Reader, inbox: Option<InboxId>) -> Result<Vec<
              )) as seen
              from event_types
              where name <> '' and (:inbox is null or inbox = :inbox)
+                 and inbox not in (select id from inboxes where doomed)
              order by id desc limit :looked_at
          )
          group by name having sum(seen) > 0 order by seen desc, name limit :shown",

@@ -58,8 +58,15 @@ pub(super) fn io(path: &Path, error: &std::io::Error) -> Error {
 ///
 /// [`Error::Damaged`] where it is not our database, or not whole.
 pub(super) fn inspect(dir: &Path) -> Result<u32> {
+    let _traces = Traces::watch(&path(dir));
+    Ok(look(dir)?.map_or(0, |(_, format)| format))
+}
+
+/// As [`inspect`], beside whoever may use it: what SQLite makes beside the file is left there. The
+/// connection can only read. None where the file is empty or missing.
+pub(super) fn look(dir: &Path) -> Result<Option<(Connection, u32)>> {
     let path = path(dir);
-    let Some(header) = header(&path)? else { return Ok(0) };
+    let Some(header) = header(&path)? else { return Ok(None) };
     if !header.starts_with(b"SQLite format 3\0") {
         return Err(Error::Damaged("it is not a database".into()));
     }
@@ -68,7 +75,6 @@ pub(super) fn inspect(dir: &Path) -> Result<u32> {
         return Err(Error::Damaged("it is another program's database".into()));
     }
     whole(&path, &header)?;
-    let _traces = Traces::watch(&path);
     let db = Connection::open_with_flags(
         &path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -76,7 +82,8 @@ pub(super) fn inspect(dir: &Path) -> Result<u32> {
     db.busy_timeout(BUSY)?;
     // Reads the whole schema, and so every page of it.
     db.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))?;
-    Ok(db.pragma_query_value(None, "user_version", |row| row.get(0))?)
+    let format = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(Some((db, format)))
 }
 
 /// Files that a connection makes beside the database though it can only read, and leaves there.
@@ -254,4 +261,10 @@ pub(super) fn check(db: &Connection) -> Result<()> {
         .query_map([], |row| row.get::<_, String>(0))?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     if found == ["ok"] { Ok(()) } else { Err(Error::Damaged(found.join("; "))) }
+}
+
+/// Reads the pages, without comparing the indexes with their tables: quicker than [`check`].
+pub(super) fn quick_check(db: &Connection) -> Result<()> {
+    let found: String = db.query_row("pragma quick_check(1)", [], |row| row.get(0))?;
+    if found == "ok" { Ok(()) } else { Err(Error::Damaged(found)) }
 }

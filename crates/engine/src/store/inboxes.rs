@@ -1,7 +1,8 @@
 //! Inboxes: addresses that receive webhooks.
 //!
 //! Deleting one dooms it, which makes it invisible at once, and then removes what it holds in small
-//! steps between other writes. The row goes last, so that a stop in between is taken up again.
+//! steps between other writes. The row goes last, after the secrets, so that a stop in between is
+//! taken up again.
 
 use domain::id::{ConnectionId, InboxId};
 use domain::inbox::{Inbox, NewInbox, Registration};
@@ -111,11 +112,19 @@ pub(super) fn doom_sandbox(db: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Those whose deletion has begun.
-pub(super) fn doomed(db: &Connection) -> Result<Vec<InboxId>> {
-    rows(db, "select id from inboxes where doomed order by id", &[], |row| {
-        Ok(InboxId::new(row.get(0)?))
+/// Those whose deletion has begun, each with the generation of its secrets.
+pub(super) fn doomed(db: &Connection) -> Result<Vec<(InboxId, Option<u32>)>> {
+    rows(db, "select id, secrets from inboxes where doomed order by id", &[], |row| {
+        Ok((InboxId::new(row.get(0)?), row.get(1)?))
     })
+}
+
+/// Notes that the secrets of a doomed inbox are gone from the vault: nothing keeps its row then but
+/// what it holds.
+pub(super) fn forget_secrets(db: &Connection, id: InboxId) -> Result<()> {
+    db.prepare_cached("update inboxes set secrets = null where id = :id and doomed")?
+        .execute(named_params! { ":id": id.get() })?;
+    Ok(())
 }
 
 /// One step of removing what a doomed inbox holds; counts its events. `gone` is told which.
@@ -148,7 +157,8 @@ pub(super) fn remove(db: &Connection, id: InboxId, gone: &mut dyn FnMut(i64)) ->
             return Ok(Step::More(0));
         }
     }
-    db.prepare_cached("delete from inboxes where id = :inbox and doomed")?
+    // The row remembers which secrets are still to be removed from the vault.
+    db.prepare_cached("delete from inboxes where id = :inbox and doomed and secrets is null")?
         .execute(named_params! { ":inbox": id.get() })?;
     Ok(Step::Done(0))
 }

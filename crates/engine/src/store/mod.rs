@@ -10,6 +10,7 @@
 mod arrivals;
 mod checkpoint;
 mod connections;
+mod copy;
 mod events;
 mod file;
 mod inboxes;
@@ -27,6 +28,8 @@ mod syncs;
 mod text;
 mod tunnels;
 mod writer;
+
+pub use self::copy::{Health, back_up, copies, examine};
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -79,6 +82,14 @@ pub enum Error {
         /// The newest that this program knows.
         known: u32,
     },
+    /// There is no database where there must be one, or it is empty.
+    #[error("{} {problem}, though Patchbay has worked with this data directory", path.display())]
+    Gone {
+        /// Where it should be.
+        path: PathBuf,
+        /// `is missing`, `is empty`.
+        problem: &'static str,
+    },
     /// The file is not a database, or not whole.
     #[error("the database is damaged: {0}")]
     Damaged(String),
@@ -89,6 +100,23 @@ pub enum Error {
 
 /// The store's own result.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// Whether there is a database in `dir`, where there must be one.
+///
+/// # Errors
+///
+/// [`Error::Gone`] where it is missing or empty.
+pub fn find(dir: &Path) -> Result<()> {
+    let path = file::path(dir);
+    match path.metadata() {
+        Ok(file) if file.len() == 0 => Err(Error::Gone { path, problem: "is empty" }),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::Gone { path, problem: "is missing" })
+        }
+        Err(error) => Err(file::io(&path, &error)),
+    }
+}
 
 /// What a page of a sync run brought, committed at once with the cursor that follows it.
 #[derive(Debug, Clone)]
@@ -191,7 +219,7 @@ impl Store {
         let inner = Inner { dir: dir.into(), writer, index, checkpoints, readers, threads };
         let store = Self { inner: Arc::new(inner) };
         // What a stop left half deleted.
-        for inbox in doomed {
+        for (inbox, _) in doomed {
             store.remove_inbox(inbox)?;
         }
         for stream in orphans {
@@ -333,12 +361,31 @@ impl Store {
     ) -> Result<()> {
         self.write(move |db| inboxes::set_registration(db, id, &registration)).await
     }
-    /// Deletes it with its events, arrivals and refusals; says how many events went.
-    pub async fn delete_inbox(&self, id: InboxId) -> Result<u64> {
-        self.write(move |db| inboxes::doom(db, id)).await?;
+    /// Makes it invisible with all it holds. That it is deleted cannot be taken back from here on;
+    /// [`Store::finish_deletion`] makes the room free.
+    pub async fn doom_inbox(&self, id: InboxId) -> Result<()> {
+        self.write(move |db| inboxes::doom(db, id)).await
+    }
+    /// Those that are invisible and not gone yet, each with the generation of its secrets.
+    pub async fn doomed_inboxes(&self) -> Result<Vec<(InboxId, Option<u32>)>> {
+        self.read(|reader| inboxes::doomed(&reader.db)).await
+    }
+    /// Notes that the vault no longer holds secrets of a doomed inbox: until then its row stays.
+    pub async fn forget_inbox_secrets(&self, id: InboxId) -> Result<()> {
+        self.write(move |db| inboxes::forget_secrets(db, id)).await
+    }
+    /// Removes the events, arrivals and refusals of a doomed inbox, and its row; says how many
+    /// events went. May be done again after it failed.
+    pub async fn finish_deletion(&self, id: InboxId) -> Result<u64> {
         let events = self.remove_inbox(id)?.wait().await?;
         self.give_back()?;
         Ok(events)
+    }
+    /// Deletes one that has no secrets, with its events, arrivals and refusals; says how many
+    /// events went.
+    pub async fn delete_inbox(&self, id: InboxId) -> Result<u64> {
+        self.doom_inbox(id).await?;
+        self.finish_deletion(id).await
     }
 
     // -- connections
@@ -587,7 +634,7 @@ impl Store {
                 inboxes::doomed(db)
             })
             .await?;
-        for inbox in doomed {
+        for (inbox, _) in doomed {
             self.remove_inbox(inbox)?.wait().await?;
         }
         self.remove_orphans().await

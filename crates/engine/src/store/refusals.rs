@@ -21,6 +21,10 @@ pub(super) const HEADERS: usize = 8 << 10;
 /// How many are dropped at a time for their age.
 const STEP: usize = 256;
 
+/// Not those of an inbox that is being deleted.
+const VISIBLE: &str =
+    "not exists (select 1 from inboxes where inboxes.id = refusals.inbox and doomed)";
+
 const COLUMNS: &str = "id, inbox, at, address, method, path, reason, message, headers, body_start,
     size_bytes, times";
 
@@ -125,7 +129,7 @@ pub(super) fn list(
     let span = Span::of(page, RefusalId::get);
     let of = if inbox.is_some() { "inbox = :inbox" } else { ":inbox is null" };
     let sql = format!(
-        "select {COLUMNS} from refusals where {of} and id > :above and id < :below
+        "select {COLUMNS} from refusals where {of} and id > :above and id < :below and {VISIBLE}
          order by id {} limit :take",
         span.direction.sql()
     );
@@ -144,7 +148,7 @@ pub(super) fn list(
 }
 
 pub(super) fn get(db: &Connection, id: RefusalId) -> Result<Refusal> {
-    let sql = format!("select {COLUMNS} from refusals where id = :id");
+    let sql = format!("select {COLUMNS} from refusals where id = :id and {VISIBLE}");
     one(db, &sql, named_params! { ":id": id.get() }, refusal)
 }
 

@@ -147,7 +147,11 @@ fn store_code_and_hint(error: &store::Error) -> (&'static str, Option<&'static s
         }
         Error::NotFound | Error::RunEnded => ("ended", None),
         Error::Busy | Error::Closed => ("busy", Some(LATER)),
-        Error::Taken(_) | Error::Newer { .. } | Error::Damaged(_) | Error::Io(_) => {
+        Error::Taken(_)
+        | Error::Newer { .. }
+        | Error::Gone { .. }
+        | Error::Damaged(_)
+        | Error::Io(_) => {
             ("store", Some("Run `patchbay doctor` to see what is wrong with the data."))
         }
     }

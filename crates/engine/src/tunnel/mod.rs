@@ -358,6 +358,7 @@ impl Engine {
         {
             tracing::warn!(tunnel.id = %id, %error, "the secret of a deleted tunnel is still there");
         }
+        self.inner.housekeeping.notify_one();
         self.inner.tunnels.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         note(self);
         Ok(())

@@ -245,9 +245,15 @@ fn listener_ended() -> End {
 
 async fn secrets(engine: &Engine, tunnel: &Tunnel) -> Result<Secrets, Failure> {
     let Some(generation) = tunnel.secrets else { return Ok(Secrets::new()) };
-    engine.inner.vault.read(&tunnel.id.to_string(), generation).await.map_err(|error| Failure {
+    let vault = &engine.inner.vault;
+    vault.settled().await;
+    vault.read(&tunnel.id.to_string(), generation).await.map_err(|error| Failure {
+        hint: Some(if error.is_lost() {
+            "Delete this tunnel and make it again: its secret is no longer in the vault.".into()
+        } else {
+            "Open the keychain and start the tunnel again.".into()
+        }),
         why: format!("Its secret cannot be read: {error}."),
-        hint: Some("Open the keychain and start the tunnel again.".into()),
     })
 }
 

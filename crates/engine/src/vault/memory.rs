@@ -12,9 +12,7 @@ use super::Error;
 type All = BTreeMap<(String, u32), Secrets>;
 
 /// The vault itself.
-#[derive(Default)]
 pub(super) struct Memory {
-    secrets: Mutex<All>,
     switches: Switches,
 }
 
@@ -23,6 +21,7 @@ pub(super) struct Memory {
 pub struct Switches {
     locked: Arc<AtomicBool>,
     forgetful: Arc<AtomicBool>,
+    secrets: Arc<Mutex<All>>,
 }
 
 impl Switches {
@@ -35,22 +34,36 @@ impl Switches {
     pub fn forget(&self, forgetful: bool) {
         self.forgetful.store(forgetful, Ordering::SeqCst);
     }
+
+    /// Takes away all that is in it, as where its file was deleted or its keyring emptied.
+    pub fn lose(&self) {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// How many generations are in it, of all owners.
+    pub fn kept(&self) -> usize {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
 }
 
 impl Memory {
     pub(super) fn new(switches: Switches) -> Self {
-        Self { secrets: Mutex::default(), switches }
+        Self { switches }
     }
 
     fn open(&self) -> Result<MutexGuard<'_, All>, Error> {
         if self.switches.locked.load(Ordering::SeqCst) {
             return Err(Error::Locked);
         }
-        Ok(self.secrets.lock().unwrap_or_else(PoisonError::into_inner))
+        Ok(self.switches.secrets.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn state(&self) -> Result<(), Error> {
         self.open().map(drop)
+    }
+
+    pub(super) fn owners(&self) -> Result<Vec<(String, u32)>, Error> {
+        Ok(self.open()?.keys().cloned().collect())
     }
 
     pub(super) fn read(&self, owner: &str, generation: u32) -> Result<Secrets, Error> {

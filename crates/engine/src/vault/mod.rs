@@ -11,6 +11,7 @@
 mod bundle;
 mod keychain;
 mod memory;
+mod opening;
 mod sealed;
 
 use std::path::{Path, PathBuf};
@@ -22,11 +23,15 @@ pub use self::memory::Switches;
 
 use self::keychain::Keychain;
 use self::memory::Memory;
+use self::opening::Opening;
 use self::sealed::Sealed;
 
 /// Why the vault did not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
+    /// It is being proved, and has not answered yet.
+    #[error("the keychain has not answered yet")]
+    Opening,
     /// It is locked; the user has to open it.
     #[error("the keychain is locked")]
     Locked,
@@ -42,7 +47,8 @@ pub enum Error {
     /// Only a part of what was asked for is in it.
     #[error("only a part of the secret is in the vault")]
     Incomplete,
-    /// The sealed file cannot be opened with the key at hand. It is left as it is.
+    /// The sealed file cannot be opened with the key at hand. It is left as it is, and opens by
+    /// itself once the two fit.
     #[error("{} cannot be opened: it was sealed with another key, or is damaged", .0.display())]
     Sealed(PathBuf),
     /// The key file of the sealed file cannot be used.
@@ -56,6 +62,14 @@ pub enum Error {
     /// It answered too late or not as expected.
     #[error("the vault could not be used: {0}")]
     Io(String),
+}
+
+impl Error {
+    /// Whether a secret is gone for good, rather than out of reach for now: only entering it again
+    /// helps.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::NotFound | Self::Incomplete)
+    }
 }
 
 /// What kind it is.
@@ -83,6 +97,8 @@ enum Place {
     Sealed(Arc<Sealed>),
     Memory(Arc<Memory>),
     Missing(Arc<str>),
+    /// One of the others, as soon as it is known which.
+    Opening(Opening),
 }
 
 impl std::fmt::Debug for Vault {
@@ -113,13 +129,27 @@ impl Vault {
     /// A sealed file under the key in `key_file`. The file is made by the first write; the key
     /// file is made by [`make_key_file`] and must not be in the sealed file's folder.
     ///
-    /// # Errors
-    ///
-    /// [`Error::KeyFile`] when the key file cannot or must not be used, [`Error::Sealed`] when the
-    /// file that is there does not open with it, or belongs to another installation.
-    pub fn sealed_file(file: &Path, key_file: &Path, installation: &str) -> Result<Self, Error> {
-        let sealed = Sealed::open(file, key_file, installation)?;
-        Ok(Self { place: Place::Sealed(Arc::new(sealed)) })
+    /// Nothing is read yet. Where the two do not fit, or one of them is missing or damaged, every
+    /// use is refused with what is wrong, the files are left as they are, and it works as soon as
+    /// they have been put right.
+    pub fn sealed_file(file: &Path, key_file: &Path, installation: &str) -> Self {
+        let sealed = Sealed::new(file, key_file, installation);
+        Self { place: Place::Sealed(Arc::new(sealed)) }
+    }
+
+    /// A vault that is still being chosen: `choosing` proves a keychain, which may take as long as
+    /// a service that does not answer. Until it is done, whatever needs a secret waits for two
+    /// seconds and is refused with [`Error::Opening`] then. Needs a tokio runtime.
+    pub fn opening(choosing: impl Future<Output = Self> + Send + 'static) -> Self {
+        Self { place: Place::Opening(Opening::begin(async { choosing.await.place })) }
+    }
+
+    /// Waits until it is known what kind of vault this is, however long that takes.
+    pub async fn settled(&self) -> Self {
+        match &self.place {
+            Place::Opening(opening) => Self { place: opening.settled().await },
+            place => Self { place: place.clone() },
+        }
     }
 
     /// For tests.
@@ -139,13 +169,17 @@ impl Vault {
         Self { place: Place::Missing(why.into()) }
     }
 
-    /// What kind it is.
+    /// What kind it is; a keychain while that is being found out.
     pub fn kind(&self) -> Kind {
-        match self.place {
-            Place::Keychain(_) => Kind::Keychain,
-            Place::Sealed(_) => Kind::SealedFile,
-            Place::Memory(_) => Kind::Memory,
-            Place::Missing(_) => Kind::Missing,
+        let settled = match &self.place {
+            Place::Opening(opening) => opening.now(),
+            place => Some(place.clone()),
+        };
+        match settled {
+            None | Some(Place::Opening(_) | Place::Keychain(_)) => Kind::Keychain,
+            Some(Place::Sealed(_)) => Kind::SealedFile,
+            Some(Place::Memory(_)) => Kind::Memory,
+            Some(Place::Missing(_)) => Kind::Missing,
         }
     }
 
@@ -156,14 +190,40 @@ impl Vault {
     ///
     /// Why not.
     pub async fn state(&self) -> Result<(), Error> {
-        match &self.place {
+        let place = match &self.place {
+            Place::Opening(opening) => opening.now().ok_or(Error::Opening)?,
+            place => place.clone(),
+        };
+        match place {
             Place::Keychain(keychain) => keychain.state().await,
-            Place::Sealed(sealed) => {
-                let sealed = Arc::clone(sealed);
-                on_a_thread(move || sealed.state()).await
-            }
+            Place::Sealed(sealed) => on_a_thread(move || sealed.state()).await,
             Place::Memory(memory) => memory.state(),
             Place::Missing(why) => Err(Error::Missing(why.to_string())),
+            Place::Opening(_) => Err(Error::Opening),
+        }
+    }
+
+    /// The owners in it, each with its generations; `None` where a keychain holds them, which
+    /// cannot be listed on every system.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be used now.
+    pub(crate) async fn owners(&self) -> Result<Option<Vec<(String, u32)>>, Error> {
+        match self.place().await? {
+            Place::Sealed(sealed) => on_a_thread(move || sealed.owners()).await.map(Some),
+            Place::Memory(memory) => memory.owners().map(Some),
+            Place::Keychain(_) => Ok(None),
+            Place::Missing(why) => Err(Error::Missing(why.to_string())),
+            Place::Opening(_) => Err(Error::Opening),
+        }
+    }
+
+    /// Where things are kept. While that is being found out it is waited for, within limits.
+    async fn place(&self) -> Result<Place, Error> {
+        match &self.place {
+            Place::Opening(opening) => opening.soon().await,
+            place => Ok(place.clone()),
         }
     }
 
@@ -174,14 +234,37 @@ impl Vault {
     /// [`Error::NotFound`] where there is no such generation, [`Error::Incomplete`] where a part
     /// of it is gone.
     pub async fn read(&self, owner: &str, generation: u32) -> Result<Secrets, Error> {
-        match &self.place {
+        match self.place().await? {
             Place::Keychain(keychain) => keychain.read(owner, generation).await,
             Place::Sealed(sealed) => {
-                let (sealed, owner) = (Arc::clone(sealed), owner.to_owned());
+                let owner = owner.to_owned();
                 on_a_thread(move || sealed.read(&owner, generation)).await
             }
             Place::Memory(memory) => memory.read(owner, generation),
             Place::Missing(why) => Err(Error::Missing(why.to_string())),
+            Place::Opening(_) => Err(Error::Opening),
+        }
+    }
+
+    /// The secrets of an owner that new ones are about to be put among: none where it has no
+    /// generation yet, and none where the one it has is lost. Whoever enters a secret again must
+    /// not be refused because the old one is gone.
+    ///
+    /// # Errors
+    ///
+    /// What [`Vault::read`] says of a vault that cannot be used now: what is in it may be whole.
+    pub async fn read_for_change(
+        &self,
+        owner: &str,
+        generation: Option<u32>,
+    ) -> Result<Secrets, Error> {
+        let Some(generation) = generation else { return Ok(Secrets::new()) };
+        match self.read(owner, generation).await {
+            Err(error) if error.is_lost() => {
+                tracing::warn!(%owner, generation, %error, "secrets are entered anew");
+                Ok(Secrets::new())
+            }
+            read => read,
         }
     }
 
@@ -196,15 +279,16 @@ impl Vault {
         generation: u32,
         secrets: &Secrets,
     ) -> Result<(), Error> {
-        match &self.place {
+        match self.place().await? {
             Place::Keychain(keychain) => keychain.write(owner, generation, secrets).await?,
             Place::Sealed(sealed) => {
-                let (sealed, owner) = (Arc::clone(sealed), owner.to_owned());
+                let owner = owner.to_owned();
                 let secrets = secrets.clone();
                 on_a_thread(move || sealed.write(&owner, generation, &secrets)).await?;
             }
             Place::Memory(memory) => memory.write(owner, generation, secrets)?,
             Place::Missing(why) => return Err(Error::Missing(why.to_string())),
+            Place::Opening(_) => return Err(Error::Opening),
         }
         match self.read(owner, generation).await {
             Ok(kept) if kept == *secrets => Ok(()),
@@ -219,14 +303,15 @@ impl Vault {
     ///
     /// When it may still be there.
     pub async fn remove(&self, owner: &str, generation: u32) -> Result<(), Error> {
-        match &self.place {
+        match self.place().await? {
             Place::Keychain(keychain) => keychain.remove(owner, generation).await,
             Place::Sealed(sealed) => {
-                let (sealed, owner) = (Arc::clone(sealed), owner.to_owned());
+                let owner = owner.to_owned();
                 on_a_thread(move || sealed.remove(&owner, generation)).await
             }
             Place::Memory(memory) => memory.remove(owner, generation),
             Place::Missing(why) => Err(Error::Missing(why.to_string())),
+            Place::Opening(_) => Err(Error::Opening),
         }
     }
 }

@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use chacha20poly1305::aead::AeadInOut as _;
-use chacha20poly1305::{Key, KeyInit as _, XChaCha20Poly1305, XNonce};
+use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
 use domain::secret::Secrets;
 use hkdf::Hkdf;
 use sha2::Sha256;
@@ -35,27 +35,26 @@ type All = BTreeMap<(String, u32), Secrets>;
 /// The file and its key.
 pub(super) struct Sealed {
     path: PathBuf,
-    key: Zeroizing<[u8; 32]>,
-    associated: Vec<u8>,
+    key_file: PathBuf,
+    installation: String,
+    // The one that opened the file, or made it. It stays in force where the key file goes away.
+    key: OnceLock<Key>,
     // One change at a time: each reads all and writes all.
     turn: Mutex<()>,
 }
 
+/// A key, zeroed when it is dropped.
+type Key = Zeroizing<[u8; 32]>;
+
 impl Sealed {
-    pub(super) fn open(path: &Path, key_file: &Path, installation: &str) -> Result<Self, Error> {
-        let material = read_key_file(path, key_file)?;
-        let mut key = Zeroizing::new([0; 32]);
-        Hkdf::<Sha256>::new(None, &material)
-            .expand_multi_info(&[FORMAT, installation.as_bytes()], &mut *key)
-            .map_err(|error| Error::Io(error.to_string()))?;
-        let sealed = Self {
+    pub(super) fn new(path: &Path, key_file: &Path, installation: &str) -> Self {
+        Self {
             path: path.to_owned(),
-            key,
-            associated: [FORMAT, installation.as_bytes()].concat(),
+            key_file: key_file.to_owned(),
+            installation: installation.to_owned(),
+            key: OnceLock::new(),
             turn: Mutex::default(),
-        };
-        sealed.load()?;
-        Ok(sealed)
+        }
     }
 
     /// Whether the file opens.
@@ -75,51 +74,79 @@ impl Sealed {
     ) -> Result<(), Error> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = self.load()?;
+        let key = self.key()?;
         all.insert((owner.to_owned(), generation), secrets.clone());
-        self.store(&all)
+        self.store(&key, &all)
     }
 
     pub(super) fn remove(&self, owner: &str, generation: u32) -> Result<(), Error> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = self.load()?;
         if all.remove(&(owner.to_owned(), generation)).is_some() {
-            self.store(&all)?;
+            self.store(&self.key()?, &all)?;
         }
         Ok(())
     }
 
-    fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new(&Key::from(*self.key))
+    /// Whose secrets are in it.
+    pub(super) fn owners(&self) -> Result<Vec<(String, u32)>, Error> {
+        Ok(self.load()?.into_keys().collect())
+    }
+
+    /// The key: the one that was seen to fit, or the one in the key file now.
+    fn key(&self) -> Result<Key, Error> {
+        if let Some(key) = self.key.get() {
+            return Ok(key.clone());
+        }
+        let material = read_key_file(&self.path, &self.key_file)?;
+        let mut key = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(None, &material)
+            .expand_multi_info(&[FORMAT, self.installation.as_bytes()], &mut *key)
+            .map_err(|error| Error::Io(error.to_string()))?;
+        Ok(key)
+    }
+
+    fn associated(&self) -> Vec<u8> {
+        [FORMAT, self.installation.as_bytes()].concat()
     }
 
     fn load(&self) -> Result<All, Error> {
+        let key = self.key()?;
         let file = match fs::read(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(All::new()),
             Err(error) => return Err(Error::Io(format!("{}: {error}", self.path.display()))),
         };
-        self.unseal(&file).ok_or_else(|| Error::Sealed(self.path.clone()))
+        let all = self.unseal(&key, &file).ok_or_else(|| Error::Sealed(self.path.clone()))?;
+        self.key.get_or_init(|| key);
+        Ok(all)
     }
 
-    fn unseal(&self, file: &[u8]) -> Option<All> {
+    fn unseal(&self, key: &Key, file: &[u8]) -> Option<All> {
         let (nonce, sealed) = file.strip_prefix(FORMAT)?.split_first_chunk::<NONCE>()?;
         let mut plain = Zeroizing::new(sealed.to_vec());
-        self.cipher()
-            .decrypt_in_place(&XNonce::from(*nonce), &self.associated, &mut *plain)
+        cipher(key)
+            .decrypt_in_place(&XNonce::from(*nonce), &self.associated(), &mut *plain)
             .ok()?;
         decode(&plain)
     }
 
-    fn store(&self, all: &All) -> Result<(), Error> {
+    fn store(&self, key: &Key, all: &All) -> Result<(), Error> {
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).map_err(|error| Error::Io(error.to_string()))?;
         let mut sealed = encode(all);
-        self.cipher()
-            .encrypt_in_place(&XNonce::from(nonce), &self.associated, &mut *sealed)
+        cipher(key)
+            .encrypt_in_place(&XNonce::from(nonce), &self.associated(), &mut *sealed)
             .map_err(|error| Error::Io(error.to_string()))?;
         write_whole(&self.path, &[FORMAT, &nonce, &sealed].concat())
-            .map_err(|error| Error::Io(format!("{}: {error}", self.path.display())))
+            .map_err(|error| Error::Io(format!("{}: {error}", self.path.display())))?;
+        self.key.get_or_init(|| key.clone());
+        Ok(())
     }
+}
+
+fn cipher(key: &Key) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new(&chacha20poly1305::Key::from(**key))
 }
 
 fn encode(all: &All) -> Zeroizing<Vec<u8>> {

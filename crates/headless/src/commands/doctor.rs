@@ -2,13 +2,15 @@
 //!
 //! It works beside a running Patchbay, which then is asked what it sees, and without one.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use engine::data_dir::{self, DataDir};
-use engine::host::SEALED_FILE;
+use engine::host::{self, SEALED_FILE};
+use engine::store;
 use engine::vault::Vault;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -27,6 +29,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LITTLE_SPACE: u64 = 1024 * 1024 * 1024;
 /// With less free space than this nothing can be received for long.
 const NO_SPACE: u64 = 64 * 1024 * 1024;
+/// How long the database is read for.
+const CHECKING: Duration = Duration::from_secs(20);
+/// How long a program on one of our ports may take to say whether it is Patchbay.
+const KNOCK: Duration = Duration::from_secs(1);
 /// The ports that `patchbay serve` takes where no others are named.
 const PORTS: [u16; 2] = [4700, 4701];
 /// The clock cannot be earlier than the day on which this was written.
@@ -79,9 +85,11 @@ pub(crate) async fn run(
     let mut findings = vec![found];
     findings.extend(permissions(data_dir, &key_file));
     findings.push(vault(status.as_ref(), data_dir, &key_file).await);
+    findings.extend(status.as_ref().and_then(lost_secrets));
+    findings.extend(database(data_dir));
     findings.push(disk(data_dir));
     if !owned {
-        findings.extend(PORTS.map(port));
+        findings.extend(ports());
     }
     findings.push(clock(Timestamp::now()));
 
@@ -173,7 +181,10 @@ fn permissions(data_dir: &Path, key_file: &Path) -> Vec<Finding> {
     let paths = files.map(|entry| entry.path());
     for path in paths.chain([data_dir.to_owned(), key_file.to_owned()]) {
         let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
-        if metadata.permissions().mode() & 0o077 != 0 {
+        // The mode of a link says nothing.
+        if metadata.is_symlink() {
+            findings.push(leads_away(&path));
+        } else if metadata.permissions().mode() & 0o077 != 0 {
             open.push(path.display().to_string());
         }
         if metadata.uid() != ours {
@@ -196,10 +207,22 @@ fn permissions(data_dir: &Path, key_file: &Path) -> Vec<Finding> {
             "Run Patchbay as that user, or give the files to yourself with `chown`.",
         ));
     }
-    if findings.is_empty() {
+    if open.is_empty() && foreign.is_empty() {
         findings.push(Finding::good("permissions", "only you can read the data"));
     }
     findings
+}
+
+/// What is kept elsewhere is kept by the rules of that place.
+#[cfg(unix)]
+fn leads_away(path: &Path) -> Finding {
+    let target = std::fs::read_link(path).unwrap_or_default();
+    Finding::trouble(
+        "permissions",
+        State::Warn,
+        format!("{} is a link to {}", path.display(), target.display()),
+        "Patchbay does not look after what is outside of its folder: see who can read it there.",
+    )
 }
 
 /// Elsewhere the user's profile says who can read.
@@ -212,14 +235,8 @@ async fn vault(status: Option<&Value>, data_dir: &Path, key_file: &Path) -> Find
     if let Some(status) = status {
         return running_vault(&status["vault"]);
     }
-    let sealed = data_dir.join(SEALED_FILE);
-    if sealed.exists() && !key_file.exists() {
-        return Finding::trouble(
-            "vault",
-            State::Bad,
-            format!("{} is there, and its key file is not", sealed.display()),
-            "Bring the key file back, or name it with --vault-key-file.",
-        );
+    if data_dir.join(SEALED_FILE).exists() {
+        return sealed_vault(data_dir, key_file).await;
     }
     match Vault::keychain("doctor").await {
         Ok(_) => Finding::good("vault", "the keychain keeps what is written"),
@@ -235,6 +252,78 @@ async fn vault(status: Option<&Value>, data_dir: &Path, key_file: &Path) -> Find
     }
 }
 
+/// The sealed file that is in use, as the next start will find it.
+async fn sealed_vault(data_dir: &Path, key_file: &Path) -> Finding {
+    let state = match host::sealed_vault(data_dir, key_file) {
+        Ok(vault) => vault.state().await.map_err(api::error::ApiError::from),
+        Err(error) => Err(error.into()),
+    };
+    match state {
+        Ok(()) => Finding::good("vault", format!("a sealed file under {}", key_file.display())),
+        Err(error) => told("vault", &error),
+    }
+}
+
+/// A finding in the words that the pages have for it.
+fn told(name: &'static str, error: &api::error::ApiError) -> Finding {
+    let detail = error.detail();
+    let hint = detail.hint.clone().unwrap_or_default();
+    Finding::trouble(name, State::Bad, detail.message.clone(), hint)
+}
+
+/// What has to be given its secrets again.
+fn lost_secrets(status: &Value) -> Option<Finding> {
+    let lost = status["vault"]["lost"].as_array().filter(|lost| !lost.is_empty())?;
+    let names: Vec<_> =
+        lost.iter().filter_map(|it| it["name"].as_str()).map(|it| format!("“{it}”")).collect();
+    Some(Finding::trouble(
+        "secrets",
+        State::Bad,
+        format!("the secrets of {} are no longer in the vault", names.join(", ")),
+        "Enter them again in Connections and Inboxes; a tunnel has to be made again.",
+    ))
+}
+
+/// Whether the database is whole, as far as that shows in the time there is, and what copies of it
+/// there are. Nothing where nothing has been stored yet.
+fn database(data_dir: &Path) -> Option<Finding> {
+    match store::examine(data_dir, CHECKING) {
+        Ok(health) => {
+            let size = megabytes(health.bytes);
+            Some(if health.checked {
+                Finding::good("database", format!("it is whole: {size}"))
+            } else {
+                let message = format!(
+                    "nothing is wrong with what was read of {size} within {} s",
+                    CHECKING.as_secs()
+                );
+                Finding::good("database", message)
+            })
+        }
+        Err(store::Error::Gone { .. }) if !data_dir::is_settled(data_dir) => None,
+        Err(error) => {
+            let mut finding = told("database", &error.into());
+            finding.hint = finding.hint.map(|hint| format!("{hint} {}", copies(data_dir)));
+            Some(finding)
+        }
+    }
+}
+
+fn copies(data_dir: &Path) -> String {
+    let copies = store::copies(data_dir);
+    match copies.first() {
+        None => "There are no copies in the data directory.".to_owned(),
+        Some(newest) => {
+            format!("The newest of {} there is {}.", copies.len(), newest.display())
+        }
+    }
+}
+
+/// A size in a unit that fits.
+pub(super) fn megabytes(bytes: u64) -> String {
+    indicatif::HumanBytes(bytes).to_string()
+}
+
 fn running_vault(vault: &Value) -> Finding {
     let kind = match vault["kind"].as_str() {
         Some("keychain") => "the keychain",
@@ -246,7 +335,8 @@ fn running_vault(vault: &Value) -> Finding {
         return Finding::good("vault", format!("{kind} is ready"));
     }
     let text = |name: &str| vault[name].as_str().unwrap_or_default().to_owned();
-    Finding::trouble("vault", State::Bad, text("message"), text("hint"))
+    let state = if vault["state"] == "opening" { State::Warn } else { State::Bad };
+    Finding::trouble("vault", state, text("message"), text("hint"))
 }
 
 fn disk(data_dir: &Path) -> Finding {
@@ -271,16 +361,49 @@ fn disk(data_dir: &Path) -> Finding {
     }
 }
 
-fn port(port: u16) -> Finding {
-    match TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))) {
-        Ok(_) => Finding::good("port", format!("{port} is free")),
-        Err(error) => Finding::trouble(
-            "port",
-            State::Warn,
-            format!("{port} cannot be taken: {error}"),
-            "End the program that uses it, or choose another with --api or --ingress.",
-        ),
-    }
+/// Whether `patchbay serve` would get the ports that it takes by itself.
+fn ports() -> [Finding; 2] {
+    let other = another_patchbay(PORTS[0]);
+    PORTS.map(|port| {
+        let Err(error) = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))) else {
+            return Finding::good("port", format!("{port} is free"));
+        };
+        let taken = error.kind() == std::io::ErrorKind::AddrInUse;
+        match &other {
+            Some(version) if taken => {
+                let message = if port == PORTS[0] {
+                    format!("{port} is that of another Patchbay ({version}), with other data")
+                } else {
+                    format!("{port} is taken, most likely by that other Patchbay")
+                };
+                let hint = "Both can run: give this one other ports with --api and --ingress.";
+                Finding::trouble("port", State::Warn, message, hint)
+            }
+            _ => Finding::trouble(
+                "port",
+                State::Warn,
+                format!("{port} cannot be taken: {error}"),
+                "End the program that uses it, or choose another with --api or --ingress.",
+            ),
+        }
+    })
+}
+
+/// The version of the Patchbay on this port, if it is one.
+fn another_patchbay(port: u16) -> Option<String> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut stream = TcpStream::connect_timeout(&address, KNOCK).ok()?;
+    stream.set_read_timeout(Some(KNOCK)).ok()?;
+    stream.set_write_timeout(Some(KNOCK)).ok()?;
+    let request =
+        format!("GET /api/health HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    // Whoever it is may talk without end.
+    let _ = stream.take(16 * 1024).read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer);
+    let health: Value = serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()?;
+    (health["status"] == "ok").then(|| health["version"].as_str().map(str::to_owned))?
 }
 
 /// Senders sign with their time: a clock that is minutes off makes every signature stale.

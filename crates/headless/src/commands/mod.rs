@@ -1,5 +1,6 @@
 //! The commands, a file per noun.
 
+mod backup;
 mod connectors;
 mod doctor;
 mod events;
@@ -42,6 +43,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Serve(args) => serve::run(args, &data_dir, format),
         Command::Connectors(command) => connectors::run(&command, &data_dir, format),
         Command::Verify(args) => verify::run(&args, &data_dir, format),
+        Command::Backup(args) => backup::run(&args, &data_dir, format),
         command => runtime()?.block_on(with_runtime(command, &data_dir, format)),
     }
 }
@@ -66,6 +68,7 @@ async fn with_runtime(
         | Command::Vault(_)
         | Command::Connectors(_)
         | Command::Verify(_)
+        | Command::Backup(_)
         | Command::Doctor(_) => {}
     }
     Ok(ExitCode::SUCCESS)

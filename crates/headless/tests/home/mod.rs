@@ -51,10 +51,7 @@ impl Home {
     pub(crate) fn serve(&self, more: &[&str]) -> Serve {
         let free = ["serve", "--api", "127.0.0.1:0", "--ingress", "127.0.0.1:0"];
         let mut command = self.command(&[&free, more].concat());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Serve { child, line }
+        Serve::ready(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap())
     }
 
     /// What the owner says of itself.
@@ -64,6 +61,13 @@ impl Home {
 }
 
 impl Serve {
+    /// Waits until a process that was started says that it is ready.
+    pub(crate) fn ready(mut child: Child) -> Self {
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { child, line }
+    }
+
     /// Sends it a signal and waits; says its exit code.
     pub(crate) fn end(&mut self, signal: Signal) -> Option<i32> {
         kill_process(Pid::from_child(&self.child), signal).unwrap();

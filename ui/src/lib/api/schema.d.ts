@@ -922,7 +922,7 @@ export interface components {
          * @description What went wrong, for programs. A code never changes its meaning.
          * @enum {string}
          */
-        Code: "invalid_request" | "invalid_field" | "unauthorized" | "foreign_host" | "foreign_origin" | "login_code" | "not_found" | "method_not_allowed" | "taken" | "too_large" | "unknown_connector" | "unknown_stream" | "unknown_tunnel_kind" | "invalid_schedule" | "ended" | "busy" | "disk_full" | "newer_data" | "damaged" | "storage" | "owned" | "no_owner" | "unusable" | "vault_locked" | "vault_missing" | "vault_broken" | "no_sign_in" | "sign_in_not_waiting" | "sign_in_state" | "sign_in_denied" | "port_taken" | "sign_in_failed" | "forbidden_host" | "unreachable" | "timed_out" | "credentials" | "rate_limited" | "bad_answer" | "sandbox_off" | "sandbox_broken" | "no_browser" | "host_failed" | "not_ready";
+        Code: "invalid_request" | "invalid_field" | "unauthorized" | "foreign_host" | "foreign_origin" | "login_code" | "not_found" | "method_not_allowed" | "taken" | "too_large" | "unknown_connector" | "unknown_stream" | "unknown_tunnel_kind" | "invalid_schedule" | "ended" | "busy" | "disk_full" | "newer_data" | "damaged" | "storage" | "owned" | "no_owner" | "unusable" | "vault_opening" | "vault_locked" | "vault_missing" | "vault_broken" | "no_sign_in" | "sign_in_not_waiting" | "sign_in_state" | "sign_in_denied" | "port_taken" | "sign_in_failed" | "forbidden_host" | "unreachable" | "timed_out" | "credentials" | "rate_limited" | "bad_answer" | "sandbox_off" | "sandbox_broken" | "no_browser" | "host_failed" | "not_ready";
         /** @description A connection. */
         Connection: {
             id: string;
@@ -1392,6 +1392,12 @@ export interface components {
         LoginRequest: {
             code: string;
         };
+        /** @description What has to be given its secrets again. */
+        LostSecrets: {
+            /** @description The id of a connection, an inbox or a tunnel. */
+            owner: string;
+            name: string;
+        };
         /** @description How many orders were made. */
         MadeOrders: {
             /** Format: int64 */
@@ -1570,7 +1576,7 @@ export interface components {
          * @description Why a request was not accepted.
          * @enum {string}
          */
-        RefusalReason: "unknown_path" | "method" | "too_large" | "too_slow" | "unsigned" | "malformed" | "stale" | "wrong_signature" | "no_secret" | "no_key" | "bad_certificate" | "unwanted" | "vault_locked" | "overload" | "no_connector";
+        RefusalReason: "unknown_path" | "method" | "too_large" | "too_slow" | "unsigned" | "malformed" | "stale" | "wrong_signature" | "no_secret" | "no_key" | "bad_certificate" | "unwanted" | "vault_locked" | "secret_lost" | "vault_unusable" | "overload" | "no_connector";
         /** @description Whether the sender has been told of the address. */
         Registration: {
             state: components["schemas"]["RegistrationState"];
@@ -1852,13 +1858,15 @@ export interface components {
          * @description Whether the vault can be used.
          * @enum {string}
          */
-        VaultState: "ready" | "locked" | "missing" | "broken";
+        VaultState: "ready" | "opening" | "locked" | "missing" | "broken";
         /** @description How the vault is doing. */
         VaultStatus: {
             kind: components["schemas"]["VaultKind"];
             state: components["schemas"]["VaultState"];
             message?: string | null;
             hint?: string | null;
+            /** @description Whose secrets it no longer holds: they have to be entered again. */
+            lost: components["schemas"]["LostSecrets"][];
         };
         /** @description A way in. */
         Way: {

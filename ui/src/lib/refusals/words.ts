@@ -17,6 +17,8 @@ const REASONS: Record<Refusal["reason"], string> = {
   unwanted: "unwanted",
   no_connector: "no connector",
   vault_locked: "vault locked",
+  secret_lost: "secret lost",
+  vault_unusable: "vault unusable",
   overload: "overload",
 };
 
@@ -26,7 +28,13 @@ export function reason(refusal: Pick<Refusal, "reason">): string {
 
 /** Whether the sender did nothing wrong: we could not take it. */
 export function ours(refusal: Pick<Refusal, "reason">): boolean {
-  return ["no_secret", "no_key", "no_connector", "vault_locked", "overload"].includes(
-    refusal.reason,
-  );
+  return [
+    "no_secret",
+    "no_key",
+    "no_connector",
+    "vault_locked",
+    "secret_lost",
+    "vault_unusable",
+    "overload",
+  ].includes(refusal.reason);
 }

@@ -38,6 +38,11 @@ export function vaultWords(vault: Vault): VaultWords {
   switch (vault.state) {
     case "ready":
       return { kind, text: READY[vault.kind] };
+    case "opening":
+      return {
+        kind,
+        text: said ?? "It has not answered yet. Whatever needs no secret works meanwhile.",
+      };
     case "locked":
       return {
         kind,

@@ -180,6 +180,8 @@ export function vaultState(vault: Status["vault"]): StateView {
   switch (vault.state) {
     case "ready":
       return good("ready");
+    case "opening":
+      return grey("not proved yet");
     case "locked":
       return warn("locked");
     case "missing":

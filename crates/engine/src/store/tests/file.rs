@@ -193,3 +193,71 @@ async fn its_size_is_told() {
 
     assert!(desk.store.size_bytes().await.unwrap() >= before + (1 << 20));
 }
+
+#[tokio::test]
+async fn a_copy_is_one_moment_of_a_database_in_use() {
+    let desk = Desk::new();
+    let inbox = desk.inbox("a").await;
+    let many = (0..3_000).map(|_| Arrival { key: None, event: event(inbox, "x", "{}") }).collect();
+    desk.store.accept(many).await.unwrap();
+    let (mut told, mut ends) = (Vec::new(), false);
+    let path = desk.dir.path().to_owned();
+    let (written, writing) = std::sync::mpsc::channel();
+    let writer = {
+        let store = desk.store.clone();
+        tokio::spawn(async move {
+            while written.send(()).is_ok() {
+                store.accept(vec![Arrival { key: None, event: event(inbox, "y", "{}") }]).await?;
+            }
+            Ok::<_, Error>(())
+        })
+    };
+
+    let made = tokio::task::spawn_blocking(move || {
+        // Each word of progress waits until something was written beside it.
+        let mut tell = |done, all| {
+            let _ = writing.recv();
+            told.push((done, all));
+            ends = done == all;
+        };
+        let made = back_up(&path, None, at(0), &mut tell);
+        drop(writing);
+        (made, told, ends)
+    });
+    let (made, told, ends) = made.await.unwrap();
+    let made = made.unwrap();
+    writer.await.unwrap().unwrap();
+
+    assert!(ends && !told.is_empty(), "{told:?}");
+    assert_eq!(copies(desk.dir.path()), std::slice::from_ref(&made));
+    let copy = rusqlite::Connection::open(&made).unwrap();
+    super::super::file::check(&copy).unwrap();
+    let events: i64 = copy.query_row("select count(*) from events", [], |row| row.get(0)).unwrap();
+    assert!((3_000..desk.number("select count(*) from events")).contains(&events), "{events}");
+    let again = back_up(desk.dir.path(), Some(&made), at(0), &mut |_, _| {});
+    assert!(matches!(again, Err(Error::Taken(_))), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_database_is_examined_beside_its_owner_and_what_is_wrong_is_said() {
+    let desk = Desk::new();
+    let inbox = desk.inbox("a").await;
+    let many = (0..3_000).map(|_| Arrival { key: None, event: event(inbox, "x", "{}") }).collect();
+    desk.store.accept(many).await.unwrap();
+    let whole = examine(desk.dir.path(), Duration::from_secs(60)).unwrap();
+    assert!(whole.checked && whole.bytes > 0, "{whole:?}");
+    assert!(!examine(desk.dir.path(), Duration::ZERO).unwrap().checked);
+
+    desk.store.close().await.unwrap();
+    let path = desk.dir.path().join("patchbay.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 8_192].fill(0xa5);
+    std::fs::write(&path, &bytes).unwrap();
+
+    let damaged = examine(desk.dir.path(), Duration::from_secs(60));
+    assert!(matches!(damaged, Err(Error::Damaged(_))), "{damaged:?}");
+    let copied = back_up(desk.dir.path(), None, at(0), &mut |_, _| {});
+    assert!(matches!(copied, Err(Error::Damaged(_))), "{copied:?}");
+    assert_eq!(copies(desk.dir.path()), Vec::<std::path::PathBuf>::new());
+}

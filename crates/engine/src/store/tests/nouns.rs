@@ -275,3 +275,28 @@ async fn the_store_closes_without_waiting_for_the_end_of_a_long_deletion() {
     }
     assert_eq!(desk.number("select count(*) from events"), 0);
 }
+
+#[tokio::test]
+async fn a_doomed_inbox_is_invisible_with_all_it_holds_until_its_secrets_are_gone() {
+    let desk = Desk::new();
+    let (a, b) = (desk.inbox("a").await, desk.inbox("b").await);
+    desk.store.accept(vec![arrival(a, 1), arrival(b, 1)]).await.unwrap();
+    let all = EventFilter::default();
+    let of_a = desk.list(&EventFilter { inbox: Some(a), ..all.clone() }, page(9, At::Newest)).await;
+    desk.store.set_inbox_secrets(a, 3).await.unwrap();
+
+    desk.store.doom_inbox(a).await.unwrap();
+
+    assert_eq!(desk.list(&all, page(9, At::Newest)).await.len(), 1);
+    assert_eq!(desk.store.event_count(&all).await.unwrap().count, 1);
+    let found = EventFilter { text: Some("order".into()), ..all.clone() };
+    assert_eq!(desk.store.event_count(&found).await.unwrap().count, 1);
+    assert_eq!(desk.store.event(of_a[0]).await, Err(Error::NotFound));
+    assert_eq!(desk.store.event_body(of_a[0]).await, Err(Error::NotFound));
+    assert_eq!(desk.store.heard().await.unwrap().len(), 1);
+    assert_eq!(desk.store.finish_deletion(a).await, Ok(1));
+    assert_eq!(desk.store.doomed_inboxes().await, Ok(vec![(a, Some(3))]));
+    desk.store.forget_inbox_secrets(a).await.unwrap();
+    desk.store.finish_deletion(a).await.unwrap();
+    assert_eq!(desk.store.doomed_inboxes().await, Ok(vec![]));
+}
