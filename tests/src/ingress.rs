@@ -149,6 +149,22 @@ async fn a_body_of_more_than_25_mb_is_refused_before_it_is_read() {
 }
 
 #[tokio::test]
+async fn a_refusal_says_that_this_computer_asked_itself_and_believes_no_header_about_it() {
+    let app = TestApp::start().await;
+    let inbox = app.inbox("any").await;
+    let ingress = address(app.ingress_url());
+    let line = format!("DELETE {} HTTP/1.1", inbox.path);
+
+    exchange(ingress, &[&line, &format!("host: {ingress}")], "").await;
+    let told = refusals(&app, 1).await;
+    exchange(ingress, &[&line, "host: hooks.example.com", "x-real-ip: 203.0.113.9"], "").await;
+    let proxied = refusals(&app, 2).await;
+
+    assert_eq!(told[0]["address"], "127.0.0.1");
+    assert!(proxied[0]["address"].is_null(), "{}", proxied[0]);
+}
+
+#[tokio::test]
 async fn a_body_of_25_mb_is_taken() {
     let app = TestApp::start().await;
     let inbox = app.inbox("any").await;

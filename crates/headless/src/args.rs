@@ -36,17 +36,23 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<InboxesCommand>,
     },
-    /// The log of what arrived.
-    #[command(subcommand)]
-    Events(EventsCommand),
-    /// Streams that are kept up to date.
-    #[command(subcommand)]
-    Syncs(SyncsCommand),
+    /// The log of what arrived; lists the newest where nothing else is said.
+    Events {
+        #[command(subcommand)]
+        command: Option<EventsCommand>,
+    },
+    /// Streams that are kept up to date; lists them where nothing else is said.
+    Syncs {
+        #[command(subcommand)]
+        command: Option<SyncsCommand>,
+    },
     /// List the tunnels.
     Tunnels,
-    /// What can be connected.
-    #[command(subcommand)]
-    Connectors(ConnectorsCommand),
+    /// What can be connected; lists it where nothing else is said.
+    Connectors {
+        #[command(subcommand)]
+        command: Option<ConnectorsCommand>,
+    },
     /// Check the signature of a request, and say what is wrong with it.
     Verify(VerifyArgs),
     /// Look for what is wrong with this installation.
@@ -122,6 +128,16 @@ pub(crate) struct InitArgs {
     pub(crate) if_needed: bool,
 }
 
+/// How many events are listed where nothing is said.
+const LISTED: u16 = 50;
+
+impl Default for EventsCommand {
+    fn default() -> Self {
+        let filter = FilterArgs::default();
+        Self::List { filter, limit: LISTED, before: None, after: None }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum EventsCommand {
     /// List events, newest first.
@@ -129,7 +145,7 @@ pub(crate) enum EventsCommand {
         #[command(flatten)]
         filter: FilterArgs,
         /// At most so many: 1 to 1,000.
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        #[arg(long, default_value_t = LISTED, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
         /// Older than this one.
         #[arg(long, value_name = "ID", conflicts_with = "after")]
@@ -168,7 +184,7 @@ pub(crate) enum EventsCommand {
     },
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct WhichArgs {
     /// Those of this inbox: its id or its name.
     #[arg(long)]
@@ -181,15 +197,15 @@ pub(crate) struct WhichArgs {
     pub(crate) query: Option<String>,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct FilterArgs {
     #[command(flatten)]
     pub(crate) which: WhichArgs,
-    /// Those received at or after this time: 2026-05-12T14:05:22Z.
-    #[arg(long, value_name = "TIME")]
+    /// Those received at or after this time, such as 2026-05-12T14:05:22Z, or so long ago: 15m, 2h, 3d.
+    #[arg(long, value_name = "TIME", value_parser = moment_or_ago)]
     pub(crate) since: Option<jiff::Timestamp>,
-    /// Those received before this time.
-    #[arg(long, value_name = "TIME")]
+    /// Those received before this time, written likewise.
+    #[arg(long, value_name = "TIME", value_parser = moment_or_ago)]
     pub(crate) until: Option<jiff::Timestamp>,
 }
 
@@ -309,9 +325,44 @@ fn moment(text: &str) -> Result<jiff::Timestamp, String> {
         .ok_or_else(|| "write Unix seconds, or a time such as 2026-05-12T14:05:22Z".to_owned())
 }
 
+fn moment_or_ago(text: &str) -> Result<jiff::Timestamp, String> {
+    ago(text, jiff::Timestamp::now()).or_else(|| text.parse().ok()).ok_or_else(|| {
+        "write a time such as 2026-05-12T14:05:22Z, or how long ago: 30s, 15m, 2h, 3d".to_owned()
+    })
+}
+
+/// `15m` before `now`.
+fn ago(text: &str, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    let number = number.parse::<u32>().ok()?;
+    let span = jiff::SignedDuration::from_secs(i64::from(number).checked_mul(seconds)?);
+    now.checked_sub(span).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_written_whole_or_as_how_long_ago() {
+        let now = "2026-11-25T12:00:00Z".parse().unwrap();
+        let check = |text| ago(text, now).map(|at| at.to_string());
+
+        assert_eq!(check("15m").as_deref(), Some("2026-11-25T11:45:00Z"));
+        assert_eq!(check("3d").as_deref(), Some("2026-11-22T12:00:00Z"));
+        for none in ["", "m", "-1h", "yesterday", "5", "é"] {
+            assert_eq!(check(none), None, "{none}");
+        }
+        assert!(moment_or_ago("2026-05-12T14:05:22Z").is_ok());
+        assert!(moment_or_ago("yesterday").unwrap_err().contains("how long ago"));
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

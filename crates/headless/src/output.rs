@@ -60,8 +60,42 @@ pub(crate) fn cell(value: &Value) -> String {
 
 /// A count as the API gives it.
 pub(crate) fn count(value: &Value) -> String {
-    let number = value["count"].as_u64().unwrap_or_default();
-    if value["exact"].as_bool() == Some(false) { format!("{number}+") } else { number.to_string() }
+    let number = number(value["count"].as_u64().unwrap_or_default());
+    if value["exact"].as_bool() == Some(false) { format!("{number}+") } else { number }
+}
+
+/// A number with separators: `1,203`.
+pub(crate) fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut written = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            written.push(',');
+        }
+        written.push(digit);
+    }
+    written
+}
+
+/// How many of something: `1 page`, `1,203 records`.
+pub(crate) fn counted(of: u64, one: &str) -> String {
+    format!("{} {one}{}", number(of), if of == 1 { "" } else { "s" })
+}
+
+/// So many bytes: `507 B`, `4.1 KB`.
+pub(crate) fn bytes(of: u64) -> String {
+    if of < 1_000 {
+        return format!("{of} B");
+    }
+    let mut amount = of as f64;
+    let mut unit = "";
+    for next in ["KB", "MB", "GB", "TB"] {
+        if amount < 999.5 {
+            break;
+        }
+        (amount, unit) = (amount / 1_000.0, next);
+    }
+    if amount < 10.0 { format!("{amount:.1} {unit}") } else { format!("{amount:.0} {unit}") }
 }
 
 /// A table with a head, or one sentence where there is nothing in it.
@@ -116,6 +150,16 @@ mod tests {
     #[test]
     fn a_count_says_when_it_is_a_least() {
         assert_eq!(count(&json!({ "count": 7, "exact": true })), "7");
-        assert_eq!(count(&json!({ "count": 10_000, "exact": false })), "10000+");
+        assert_eq!(count(&json!({ "count": 10_000, "exact": false })), "10,000+");
+    }
+
+    #[test]
+    fn numbers_and_bytes_are_written_for_people() {
+        assert_eq!([0, 999, 1_203, 1_204_331].map(number), ["0", "999", "1,203", "1,204,331"]);
+        assert_eq!([counted(1, "page"), counted(0, "page")], ["1 page", "0 pages"]);
+        assert_eq!(
+            [507, 4_096, 999_600, 3_100_000_000].map(bytes),
+            ["507 B", "4.1 KB", "1.0 MB", "3.1 GB"]
+        );
     }
 }

@@ -12,7 +12,7 @@ mod receive;
 pub(crate) mod registration;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -252,6 +252,11 @@ impl Engine {
     /// Whether an inbox has this key: asked before a body is read. Costs no IO.
     pub fn has_inbox(&self, key: &str) -> bool {
         self.inner.inboxes.find(key).is_some()
+    }
+
+    /// Whether `listener` is the host's own, to which no tunnel leads.
+    pub fn is_own_listener(&self, listener: SocketAddr) -> bool {
+        self.inner.inboxes.port() == Some(listener.port())
     }
 
     /// The names of all inboxes, from memory: every row of the log shows one.

@@ -37,11 +37,17 @@ pub(super) fn migrate(db: &Connection, dir: &Path, migrations: &[&str]) -> Resul
         back_up(db, dir, found)?;
     }
     for (format, sql) in (1..).zip(migrations).skip(found as usize) {
-        tracing::info!(format, "migrating the database");
+        // A new file is made, not migrated.
+        if found > 0 {
+            tracing::info!(format, "migrating the database");
+        }
         let transaction = db.unchecked_transaction()?;
         transaction.execute_batch(sql)?;
         transaction.pragma_update(None, "user_version", format)?;
         transaction.commit()?;
+    }
+    if found == 0 {
+        tracing::info!(format = known, "made the database");
     }
     // The format is in the header of the file itself from now on, where an older program finds it.
     db.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))?;

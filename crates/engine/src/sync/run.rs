@@ -6,6 +6,7 @@
 //! stopped stays *running* in the store and is gone on with at the next start.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use domain::connection::Connection;
@@ -204,11 +205,13 @@ impl Engine {
         let request = ApiRequest::from(request);
         let purpose = format!("sync of {}", source.stream);
         let purpose = Purpose::of(&purpose);
-        let watcher = Watcher { engine: self, at_work, name: &connection.connection.name };
+        let name = &connection.connection.name;
+        let watcher = Watcher { engine: self, at_work, name, told: AtomicU32::new(0) };
         let answer = loop {
             let call = Box::pin(self.call_watched(&connection, &request, purpose, &watcher));
             match watcher.until_slow(call).await {
                 Err(outgoing::Error::RateLimited { until, .. }) => {
+                    watcher.told.store(0, Ordering::Relaxed);
                     watcher.waits(Because::TooMany, until);
                     self.doze_until(until).await;
                     watcher.goes_on();
@@ -216,7 +219,7 @@ impl Engine {
                 answer => break answer?,
             }
         };
-        at_work.requested(answer.requests);
+        at_work.requested(answer.requests.saturating_sub(watcher.told.load(Ordering::Relaxed)));
         self.read(source, cursor.clone(), answer, values).await
     }
 
@@ -329,6 +332,8 @@ struct Watcher<'a> {
     at_work: &'a AtWork,
     /// What its user calls the other side.
     name: &'a str,
+    /// How many requests were counted before the answer came that counts them all.
+    told: AtomicU32,
 }
 
 impl Watcher<'_> {
@@ -373,6 +378,10 @@ impl Watcher<'_> {
 
 impl Watch for Watcher<'_> {
     fn pauses(&self, pause: Pause) {
+        if pause.because != Because::Budget {
+            self.told.fetch_add(1, Ordering::Relaxed);
+            self.at_work.requested(1);
+        }
         let left = pause.until.duration_since(self.engine.now());
         if left >= WORTH_SAYING {
             self.waits(pause.because, pause.until);

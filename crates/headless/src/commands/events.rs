@@ -10,7 +10,9 @@ use super::lists::{Column, show};
 use crate::args::{EventsCommand, FilterArgs, WhichArgs};
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::output::{cell, complain, count, line, say, say_bytes, say_json, visible};
+use crate::output::{
+    bytes, cell, complain, count, counted, line, say, say_bytes, say_json, visible,
+};
 
 /// Older than every event.
 const BEGINNING: &str = "evt_0000000000000";
@@ -127,7 +129,12 @@ fn show_one(event: &Value, format: Format) {
         ("method", "method"),
         ("query", "query"),
     ] {
-        say(&line(&[12, 0], &[title.to_owned(), cell(&event[name])]));
+        let value = match (name, event[name].as_u64()) {
+            ("size_bytes", Some(size)) => bytes(size),
+            ("arrived", Some(times)) => counted(times, "time"),
+            _ => cell(&event[name]),
+        };
+        say(&line(&[12, 0], &[title.to_owned(), value]));
     }
     for header in event["headers"].as_array().map(Vec::as_slice).unwrap_or_default() {
         let part = |place: usize| visible(header[place].as_str().unwrap_or_default());

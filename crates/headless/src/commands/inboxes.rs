@@ -24,12 +24,13 @@ pub(crate) async fn run(
 
 async fn list(client: &Client, format: Format) -> Result<(), Failure> {
     let list = client.get("/api/inboxes", &[]).await?;
-    let columns: [Column; 6] = [
+    let columns: [Column; 7] = [
         ("ID", |it| cell(&it["id"])),
         ("NAME", |it| cell(&it["name"])),
         ("CONNECTOR", |it| cell(&it["connector"])),
         ("EVENTS", |it| count(&it["events"])),
         ("LAST HEARD", |it| cell(&it["heard_at"])),
+        ("NEEDS", needs),
         ("ADDRESS", address),
     ];
     show(&list, "inboxes", &columns, "There are no inboxes.", format);
@@ -40,6 +41,13 @@ async fn list(client: &Client, format: Format) -> Result<(), Failure> {
 fn address(inbox: &Value) -> String {
     let address = inbox["public_url"].as_str().or_else(|| inbox["local_url"].as_str());
     visible(address.unwrap_or_default())
+}
+
+/// The secrets that it still needs.
+fn needs(inbox: &Value) -> String {
+    let names = inbox["missing_secrets"].as_array().into_iter().flatten();
+    let names: Vec<_> = names.filter_map(Value::as_str).collect();
+    cell(&Value::from(names.join(", ")))
 }
 
 async fn create(args: CreateInboxArgs, client: &Client, format: Format) -> Result<(), Failure> {
@@ -63,6 +71,13 @@ async fn create(args: CreateInboxArgs, client: &Client, format: Format) -> Resul
                 "Public address: {}",
                 visible(made["public_url"].as_str().unwrap_or("–"))
             ));
+            if made["missing_secrets"].as_array().is_some_and(|names| !names.is_empty()) {
+                say(&format!(
+                    "It needs its {}, and refuses everything until it has it: enter it on the \
+                     Inboxes page.",
+                    needs(&made)
+                ));
+            }
         }
     }
     Ok(())

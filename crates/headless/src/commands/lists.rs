@@ -39,12 +39,17 @@ pub(crate) async fn connections(client: &Client, format: Format) -> Result<(), F
 
 pub(crate) async fn tunnels(client: &Client, format: Format) -> Result<(), Failure> {
     let list = client.get("/api/tunnels", &[]).await?;
-    let columns: [Column; 6] = [
+    let columns: [Column; 7] = [
         ("ID", |it| cell(&it["id"])),
         ("NAME", |it| cell(&it["name"])),
         ("KIND", |it| cell(&it["kind"])),
         ("STATE", |it| cell(&it["state"])),
         ("PUBLIC ADDRESS", |it| cell(&it["public_url"])),
+        // Where one's own proxy has to point; the other ways see to that themselves.
+        ("SEND REQUESTS TO", |it| match it["kind"].as_str() {
+            Some("own-url") => cell(&it["ingress"]),
+            _ => cell(&Value::Null),
+        }),
         ("WHY", |it| cell(&it["why"])),
     ];
     show(&list, "tunnels", &columns, "There are no tunnels.", format);

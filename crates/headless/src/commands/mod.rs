@@ -14,7 +14,7 @@ mod verify;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::args::{Args, Command, VaultCommand};
+use crate::args::{Args, Command, ConnectorsCommand, SyncsCommand, VaultCommand};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::{places, serve};
@@ -41,7 +41,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let data_dir = places::data_dir(args.data_dir)?;
     match command {
         Command::Serve(args) => serve::run(args, &data_dir, format),
-        Command::Connectors(command) => connectors::run(&command, &data_dir, format),
+        Command::Connectors { command } => {
+            let command = command.unwrap_or(ConnectorsCommand::List);
+            connectors::run(&command, &data_dir, format)
+        }
         Command::Verify(args) => verify::run(&args, &data_dir, format),
         Command::Backup(args) => backup::run(&args, &data_dir, format),
         command => runtime()?.block_on(with_runtime(command, &data_dir, format)),
@@ -62,11 +65,16 @@ async fn with_runtime(
         Command::Connections => lists::connections(&client, format).await?,
         Command::Inboxes { command } => inboxes::run(command, &client, format).await?,
         Command::Tunnels => lists::tunnels(&client, format).await?,
-        Command::Events(command) => events::run(command, client, data_dir, format).await?,
-        Command::Syncs(command) => return syncs::run(command, client, data_dir, format).await,
+        Command::Events { command } => {
+            events::run(command.unwrap_or_default(), client, data_dir, format).await?;
+        }
+        Command::Syncs { command } => {
+            let command = command.unwrap_or(SyncsCommand::List);
+            return syncs::run(command, client, data_dir, format).await;
+        }
         Command::Serve(_)
         | Command::Vault(_)
-        | Command::Connectors(_)
+        | Command::Connectors { .. }
         | Command::Verify(_)
         | Command::Backup(_)
         | Command::Doctor(_) => {}

@@ -14,7 +14,7 @@ use super::lists::{Column, show};
 use crate::args::SyncsCommand;
 use crate::client::{Changes, Client};
 use crate::failure::Failure;
-use crate::output::{cell, complain, count, line, say, say_json};
+use crate::output::{cell, complain, count, counted, line, number, say, say_json, visible};
 
 /// How long a run is not asked after where no notice comes.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -130,13 +130,20 @@ fn advance(bar: &ProgressBar, run: &Value) {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
-    let mut message = format!("{} pages", run["pages"].as_u64().unwrap_or_default());
+    let mut message = counted(run["pages"].as_u64().unwrap_or_default(), "page");
     let progress = &run["progress"];
     if let Some(rate) = progress["records_per_second"].as_f64() {
         message.push_str(&format!(", {rate:.0}/s"));
     }
     if let Some(seconds) = progress["seconds_left"].as_u64() {
         message.push_str(&format!(", {seconds} s left"));
+    }
+    if let Some(why) = progress["why"].as_str() {
+        message.push_str(&visible(&format!("; waits: {why}")));
+        // The clock alone: it is soon.
+        if let Some(clock) = progress["until"].as_str().and_then(|until| until.get(11..19)) {
+            message.push_str(&visible(&format!(", next try {clock} UTC")));
+        }
     }
     bar.set_message(message);
     bar.set_position(run["records"].as_u64().unwrap_or_default());
@@ -155,15 +162,15 @@ fn ended(run: &Value, format: Format) -> ExitCode {
 }
 
 fn in_words(run: &Value) -> String {
-    let number = |name: &str| run[name].as_u64().unwrap_or_default();
+    let of = |name: &str| run[name].as_u64().unwrap_or_default();
     let counts = format!(
-        "{} records on {} pages: {} new, {} changed, {} unchanged, {} deleted",
-        number("records"),
-        number("pages"),
-        number("inserted"),
-        number("changed"),
-        number("unchanged"),
-        number("deleted"),
+        "{} on {}: {} new, {} changed, {} unchanged, {} deleted",
+        counted(of("records"), "record"),
+        counted(of("pages"), "page"),
+        number(of("inserted")),
+        number(of("changed")),
+        number(of("unchanged")),
+        number(of("deleted")),
     );
     match run["state"].as_str() {
         Some("done") => format!("Done. {counts}."),
@@ -233,13 +240,13 @@ mod tests {
     #[test]
     fn a_run_is_told_with_its_counts() {
         let run = json!({
-            "state": "done", "records": 12, "pages": 2,
-            "inserted": 3, "changed": 4, "unchanged": 5, "deleted": 0,
+            "state": "done", "records": 1_212, "pages": 1,
+            "inserted": 1_203, "changed": 4, "unchanged": 5, "deleted": 0,
         });
 
         assert_eq!(
             in_words(&run),
-            "Done. 12 records on 2 pages: 3 new, 4 changed, 5 unchanged, 0 deleted."
+            "Done. 1,212 records on 1 page: 1,203 new, 4 changed, 5 unchanged, 0 deleted."
         );
     }
 }

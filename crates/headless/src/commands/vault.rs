@@ -26,8 +26,10 @@ pub(crate) async fn init(args: InitArgs, format: Format) -> Result<ExitCode, Fai
                 say("There is no keychain here, so secrets go to a sealed file under a key file.");
             }
             say(&format!("The key file is {}.", key_file.display()));
-            say("Patchbay uses it from its next start. Keep a copy of it apart from the data: \
-                 without it, the secrets cannot be read.");
+            if !args.if_needed {
+                say("Patchbay uses it from its next start.");
+            }
+            say("Keep a copy of it apart from the data: without it, the secrets cannot be read.");
         }
     }
     Ok(ExitCode::SUCCESS)

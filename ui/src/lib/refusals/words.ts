@@ -38,3 +38,10 @@ export function ours(refusal: Pick<Refusal, "reason">): boolean {
     "overload",
   ].includes(refusal.reason);
 }
+
+/** Who asked, as far as the listener knows. */
+export function from(refusal: Pick<Refusal, "address">): string {
+  const { address } = refusal;
+  if (!address) return "unknown sender";
+  return address === "::1" || address.startsWith("127.") ? "this computer" : address;
+}
