@@ -9,7 +9,7 @@ const status = (more: {
 }) =>
   ({
     startup: { state: "ready", ...more.startup },
-    vault: { kind: "keychain", state: "ready", ...more.vault },
+    vault: { kind: "keychain", state: "ready", lost: [], ...more.vault },
     disk: { database_bytes: 1, free_bytes: 1, full: more.full ?? false },
   }) as Status;
 
@@ -45,4 +45,11 @@ test("without a vault the one command that helps is named", () => {
 test("data that cannot be opened matters more than the vault", () => {
   const both = status({ startup: { state: "owned" }, vault: { state: "locked" }, full: true });
   expect(gate(both)?.id).toBe("owned");
+});
+
+test("what has lost its secrets is named", () => {
+  const lost = [{ owner: "inb_0000000000001", name: "Till" }];
+  const said = gate(status({ vault: { lost } }));
+  expect(said).toMatchObject({ id: "secrets_lost", passable: true });
+  expect(said?.text).toContain("Till");
 });

@@ -94,5 +94,15 @@ export function gate(status: Status): Gate | null {
       passable: true,
     };
   }
+  if (vault.lost.length > 0) {
+    const names = vault.lost.map((it) => it.name);
+    return {
+      id: "secrets_lost",
+      title: "Some secrets are no longer in the vault",
+      text: `${names.join(", ")}: what needs a secret there waits, and senders are told to come back.`,
+      hint: "Enter them again in Connections and Inboxes. A tunnel has to be made again.",
+      passable: true,
+    };
+  }
   return null;
 }

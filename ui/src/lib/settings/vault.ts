@@ -3,7 +3,7 @@
 import type { Status } from "$lib/api/client";
 import { sentence } from "$lib/ui/sentence";
 
-type Vault = Status["vault"];
+type Vault = Omit<Status["vault"], "lost">;
 
 export interface VaultWords {
   kind: string;
