@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use engine::host::{DATA_DIR_VARIABLE, KEY_FILE_VARIABLE};
@@ -36,15 +36,20 @@ impl Args {
     pub(crate) fn at_login(&self) -> Vec<String> {
         let mut args = vec!["--hidden".to_owned()];
         if let Some(path) = &self.data_dir {
-            args.extend(["--data-dir".to_owned(), path.display().to_string()]);
+            args.extend(["--data-dir".to_owned(), absolute(path)]);
         }
         if let Some(address) = self.ingress {
             args.extend(["--ingress".to_owned(), address.to_string()]);
         }
         if let Some(path) = &self.vault_key_file {
-            args.extend(["--vault-key-file".to_owned(), path.display().to_string()]);
+            args.extend(["--vault-key-file".to_owned(), absolute(path)]);
         }
         args.extend(self.sandbox.then(|| "--sandbox".to_owned()));
         args
     }
+}
+
+/// A folder that this start is in means nothing to the next.
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }

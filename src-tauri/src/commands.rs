@@ -5,7 +5,6 @@
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use engine::changes::Notice;
 use futures::StreamExt as _;
 use http::{HeaderMap, Request, Response, header};
 use serde_json::json;
@@ -14,6 +13,7 @@ use tauri::async_runtime::JoinHandle;
 use tauri::ipc::{Channel, InvokeBody};
 
 use crate::app::Desktop;
+use crate::news::News;
 
 /// Who passes notices on to the page.
 #[derive(Default)]
@@ -30,19 +30,19 @@ pub(crate) async fn request(
     desktop: State<'_, Desktop>,
 ) -> Result<tauri::ipc::Response, String> {
     let request = read(request.headers(), body(request.body())?)?;
-    let answer = desktop.door().await.send(request).await;
+    let answer = desktop.send(request).await;
     Ok(tauri::ipc::Response::new(pack(&answer)))
 }
 
-/// Passes notices on to the page, from now on. A page that was loaded again asks again; the one
+/// Passes notices on to the page, from now on, and says whenever they begin to come or stop. A page that was loaded again asks again; the one
 /// before gets no more.
 #[tauri::command]
 pub(crate) async fn watch(
-    notices: Channel<Notice>,
+    notices: Channel<News>,
     desktop: State<'_, Desktop>,
     watcher: State<'_, Watcher>,
 ) -> Result<(), String> {
-    let mut stream = desktop.door().await.notices();
+    let mut stream = desktop.news();
     let task = tauri::async_runtime::spawn(async move {
         while let Some(notice) = stream.next().await {
             if notices.send(notice).is_err() {

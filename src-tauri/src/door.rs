@@ -7,7 +7,7 @@ use api::host::{Error, Host};
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use engine::changes::{Changes, Notice};
+use engine::changes::Changes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use url::Url;
 
+use crate::news::News;
 use crate::remote::Remote;
 
 /// Most bytes of an answer. What is larger comes as a file.
@@ -33,19 +34,26 @@ pub(crate) enum Door {
     /// `patchbay serve` owns it. It has no screen, so browsers are opened here.
     Theirs {
         /// That host.
-        remote: &'static Remote,
+        remote: Arc<Remote>,
         /// This one.
         host: Arc<dyn Host>,
     },
-    /// Nobody does; the router says why.
-    Shut(Router),
+    /// Nobody does.
+    Shut {
+        /// It tells the pages why.
+        router: Router,
+        /// The same for the log.
+        why: String,
+    },
 }
 
 impl Door {
     /// Sends a request and collects its answer.
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Response<Bytes> {
         match self {
-            Self::Ours { router, .. } | Self::Shut(router) => in_process(router, request).await,
+            Self::Ours { router, .. } | Self::Shut { router, .. } => {
+                in_process(router, request).await
+            }
             Self::Theirs { host, .. } if is_open(&request) => open(host.clone(), &request).await,
             Self::Theirs { remote, .. } => remote.send(request).await.unwrap_or_else(|| {
                 let message = "the Patchbay that owns the data does not answer";
@@ -55,12 +63,16 @@ impl Door {
         }
     }
 
-    /// The notices from now on.
-    pub(crate) fn notices(&self) -> BoxStream<'static, Notice> {
+    /// What is told without being asked for, from now on.
+    pub(crate) fn news(&self) -> BoxStream<'static, News> {
+        let live = futures::stream::iter([News::LIVE]);
         match self {
-            Self::Ours { changes, .. } => changes.watch(None).map(|(_, notice)| notice).boxed(),
-            Self::Theirs { remote, .. } => remote.notices(),
-            Self::Shut(_) => futures::stream::pending().boxed(),
+            Self::Ours { changes, .. } => {
+                let notices = changes.watch(None).map(|(_, notice)| News::Notice(notice));
+                live.chain(notices).boxed()
+            }
+            Self::Theirs { remote, .. } => remote.news(),
+            Self::Shut { .. } => live.boxed(),
         }
     }
 

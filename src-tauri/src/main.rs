@@ -4,18 +4,23 @@
 //! one command that carries requests to the management router and by one channel for notices;
 //! there is no second list of commands. Closing the window keeps the listener alive.
 //!
-//! It begins in this order: is there a screen, whose is the data, the window with the pages, and
-//! then the engine; requests wait for that. Where the engine cannot be opened the pages say why.
+//! It begins in this order: is there a screen, is there a window already, whose is the data, the
+//! window with the pages, and then the engine; requests wait for that. Where the engine cannot be
+//! opened the pages say why, and looking again tries again.
 
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 #![expect(clippy::print_stderr, reason = "what is said before there is a window")]
 
 mod app;
 mod args;
+mod autostart;
 mod browser;
 mod commands;
 mod consent;
 mod door;
+mod instance;
+mod news;
+mod notification;
 mod opening;
 mod ownership;
 mod pages;

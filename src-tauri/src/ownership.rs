@@ -1,4 +1,4 @@
-//! Whose the data directory is: ours from now on, another window's, or `patchbay serve`'s.
+//! Whose the data directory is: ours from now on, or `patchbay serve`'s.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,26 +18,20 @@ pub(crate) enum Ownership {
     Ours(DataDir),
     /// Be a window of the host that there is.
     Theirs(Remote),
-    /// Nothing: the window that there is has come to the front.
-    Shown,
     /// Say why nothing can be done.
     Unusable(OpenError),
 }
 
-/// Takes the directory, or finds out who has it. `show` is whether a window that is there already
-/// shall come to the front.
-pub(crate) async fn settle(data_dir: &Path, show: bool) -> Ownership {
+/// Takes the directory, or finds out who has it.
+pub(crate) async fn settle(data_dir: &Path) -> Ownership {
     let begun = Instant::now();
     loop {
         let error = match DataDir::own(data_dir) {
             Ok(data_dir) => return Ownership::Ours(data_dir),
             Err(Error::Owned(path)) => match Remote::connect(&path) {
-                Ok(remote) => match visit(remote, show).await {
-                    Some(ownership) => return ownership,
-                    None => Error::Owned(path),
-                },
+                Ok(remote) if remote.answers().await => return Ownership::Theirs(remote),
                 // It is on its way, or has just gone.
-                Err(Error::NotReady(_) | Error::NoOwner(_)) => Error::Owned(path),
+                Ok(_) | Err(Error::NotReady(_) | Error::NoOwner(_)) => Error::Owned(path),
                 Err(error) => return Ownership::Unusable(error.into()),
             },
             Err(error) => return Ownership::Unusable(error.into()),
@@ -47,16 +41,4 @@ pub(crate) async fn settle(data_dir: &Path, show: bool) -> Ownership {
         }
         tokio::time::sleep(PAUSE).await;
     }
-}
-
-/// Asks the owner what it is. `None` where it does not answer.
-async fn visit(remote: Remote, show: bool) -> Option<Ownership> {
-    let status = remote.get("/api/status").await?;
-    if status["host"] != "window" {
-        return Some(Ownership::Theirs(remote));
-    }
-    if show {
-        remote.post("/api/host/show").await?;
-    }
-    Some(Ownership::Shown)
 }

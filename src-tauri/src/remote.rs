@@ -1,16 +1,17 @@
 //! Another host, which owns the data: `patchbay serve`, over loopback with its token.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use engine::changes::{Notice, Noun};
+use engine::changes::Notice;
 use engine::data_dir::{DataDir, Error};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use http::{HeaderMap, Request, Response, StatusCode, header};
-use serde_json::Value;
+
+use crate::news::News;
 
 /// How long the window waits before it looks for an owner that has gone.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -68,40 +69,34 @@ impl Remote {
         Some(response)
     }
 
-    /// What a route answers, where it answers well.
-    pub(crate) async fn get(&self, path: &str) -> Option<Value> {
-        let request = Request::get(path).body(Bytes::new()).ok()?;
-        let answer = self.send(request).await.filter(|answer| answer.status().is_success())?;
-        serde_json::from_slice(answer.body()).ok()
+    /// Whether it is there.
+    pub(crate) async fn answers(&self) -> bool {
+        let asked = Request::get("/api/health").body(Bytes::new()).ok();
+        match asked {
+            Some(request) => self.send(request).await.is_some_and(|it| it.status().is_success()),
+            None => false,
+        }
     }
 
-    /// Asks for something to be done. `None` where it was not.
-    pub(crate) async fn post(&self, path: &str) -> Option<()> {
-        let request = Request::post(path).body(Bytes::new()).ok()?;
-        self.send(request).await.filter(|answer| answer.status().is_success()).map(|_| ())
-    }
-
-    /// Its notices, and one to fetch everything again each time it was lost and found.
-    pub(crate) fn notices(&'static self) -> BoxStream<'static, Notice> {
-        let connections = futures::stream::unfold(true, move |first| async move {
+    /// Its notices, and each time it was lost or found.
+    pub(crate) fn news(self: &Arc<Self>) -> BoxStream<'static, News> {
+        let connections = futures::stream::unfold((self.clone(), true), async |(remote, first)| {
             if !first {
                 tokio::time::sleep(PAUSE).await;
-                self.find_again();
+                remote.find_again();
             }
-            Some((self.listen(first).await, false))
+            Some((remote.listen().await.chain(now(News::LOST)), (remote, false)))
         });
         connections.flatten().boxed()
     }
 
-    /// The notices of one connection.
-    async fn listen(&self, first: bool) -> BoxStream<'static, Notice> {
+    /// What is heard on one connection.
+    async fn listen(&self) -> BoxStream<'static, News> {
         let answer = self
             .try_send(&http::Method::GET, "/api/changes", &HeaderMap::new(), Bytes::new())
             .await
             .and_then(reqwest::Response::error_for_status);
         let Ok(answer) = answer else { return futures::stream::empty().boxed() };
-        let all = Notice { noun: Noun::All, inbox: None, up_to: None, added: 0 };
-        let missed = futures::stream::iter((!first).then_some(all));
         let lines = answer.bytes_stream().take_while(|part| std::future::ready(part.is_ok()));
         let notices = lines
             .scan(Vec::new(), |rest, part| {
@@ -111,7 +106,7 @@ impl Remote {
                 std::future::ready(Some(futures::stream::iter(read(&lines))))
             })
             .flatten();
-        missed.chain(notices).boxed()
+        now(News::LIVE).chain(notices.map(News::Notice)).boxed()
     }
 
     async fn try_send(
@@ -154,6 +149,10 @@ impl Place {
     }
 }
 
+fn now(news: News) -> BoxStream<'static, News> {
+    futures::stream::iter([news]).boxed()
+}
+
 /// The notices in some whole lines of server-sent events; each of ours is one line of data.
 fn read(lines: &[u8]) -> Vec<Notice> {
     String::from_utf8_lossy(lines)
@@ -165,6 +164,8 @@ fn read(lines: &[u8]) -> Vec<Notice> {
 
 #[cfg(test)]
 mod tests {
+    use engine::changes::Noun;
+
     use super::*;
 
     #[test]

@@ -13,6 +13,7 @@ use tauri::tray::{MouseButton, MouseButtonState, TrayIconBuilder, TrayIconEvent}
 use tauri::{AppHandle, Manager, Runtime, Theme};
 
 use crate::app::Desktop;
+use crate::news::News;
 use crate::window;
 
 const ID: &str = "main";
@@ -85,25 +86,29 @@ fn icon<R: Runtime>(app: &AppHandle<R>) -> tauri::Result<Image<'static>> {
 
 async fn tell_reach<R: Runtime>(app: AppHandle<R>, line: MenuItem<R>) {
     let desktop = app.state::<Desktop>();
-    let door = desktop.door().await;
-    let mut notices = door.notices();
+    let mut news = desktop.news();
     loop {
-        if let Some(status) = door.get("/api/status").await
-            && let Err(error) = line.set_text(words(&status))
-        {
+        let status = desktop.door().await.get("/api/status").await;
+        let text = status.as_ref().map_or_else(|| "Patchbay does not answer".to_owned(), words);
+        if let Err(error) = line.set_text(text) {
             tracing::warn!("the tray cannot be changed: {error}");
         }
         let changed = async {
-            while let Some(notice) = notices.next().await {
-                if matches!(notice.noun, Noun::Status | Noun::Tunnels | Noun::All) {
+            while let Some(news) = news.next().await {
+                if concerns_reach(&news) {
                     return;
                 }
             }
-            // The engine has stopped, and this process is about to.
-            std::future::pending::<()>().await;
         };
         // An end of the wait is as good as a notice.
         let _ = tokio::time::timeout(LOOK_AGAIN, changed).await;
+    }
+}
+
+fn concerns_reach(news: &News) -> bool {
+    match news {
+        News::Notice(notice) => matches!(notice.noun, Noun::Status | Noun::Tunnels | Noun::All),
+        News::Link { .. } => true,
     }
 }
 

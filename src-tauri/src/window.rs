@@ -2,18 +2,17 @@
 
 use serde_json::json;
 use tauri::webview::NewWindowResponse;
-use tauri::{AppHandle, Manager, Runtime, WebviewWindowBuilder};
-use tauri_plugin_notification::NotificationExt as _;
+use tauri::{AppHandle, Manager, Runtime, WebviewWindow, WebviewWindowBuilder};
 
 use crate::app::Desktop;
-use crate::{pages, tray};
+use crate::{notification, pages, tray};
 
 /// Its label, which the capability names.
 pub(crate) const LABEL: &str = "main";
 
 /// Makes it. It may only go to our pages; whatever else it is sent to is refused.
 pub(crate) fn open<R: Runtime>(app: &AppHandle<R>, visible: bool) -> tauri::Result<()> {
-    WebviewWindowBuilder::new(app, LABEL, pages::home())
+    let window = WebviewWindowBuilder::new(app, LABEL, pages::home())
         .title("Patchbay")
         .inner_size(1240.0, 820.0)
         .min_inner_size(720.0, 480.0)
@@ -28,6 +27,26 @@ pub(crate) fn open<R: Runtime>(app: &AppHandle<R>, visible: bool) -> tauri::Resu
         })
         .on_new_window(|_, _| NewWindowResponse::Deny)
         .build()?;
+    tell_console(&window)
+}
+
+/// What the pages' console says is written out by debug builds, so that tests see all of it.
+#[cfg(target_os = "linux")]
+fn tell_console<R: Runtime>(window: &WebviewWindow<R>) -> tauri::Result<()> {
+    use webkit2gtk::{SettingsExt as _, WebViewExt as _};
+
+    if !cfg!(debug_assertions) {
+        return Ok(());
+    }
+    window.with_webview(|webview| {
+        if let Some(settings) = webview.inner().settings() {
+            settings.set_enable_write_console_messages_to_stdout(true);
+        }
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn tell_console<R: Runtime>(_: &WebviewWindow<R>) -> tauri::Result<()> {
     Ok(())
 }
 
@@ -63,8 +82,7 @@ async fn explain_once<R: Runtime>(app: &AppHandle<R>) {
     } else {
         "Start Patchbay again to see the window."
     };
-    let told = app.notification().builder().title("Patchbay goes on receiving").body(again).show();
-    match told {
+    match notification::show(app, "Patchbay goes on receiving", again).await {
         Ok(()) => door.patch("/api/settings", &json!({ "close_explained": true })).await,
         // It is said the next time.
         Err(error) => tracing::warn!("the notification cannot be shown: {error}"),

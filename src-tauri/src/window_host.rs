@@ -1,24 +1,27 @@
-//! The window as a host: it has a browser beside it, comes to the front, starts with the computer.
+//! The window as a host: it has a browser beside it, starts with the computer, can be quit.
 
 use std::sync::OnceLock;
 
 use api::host::{Error, Host, HostKind};
 use tauri::AppHandle;
-use tauri_plugin_autostart::ManagerExt as _;
 use url::Url;
 
-use crate::{browser, consent, window};
+use crate::args::Args;
+use crate::autostart::Autostart;
+use crate::{browser, consent};
 
 /// See the module.
 pub(crate) struct WindowHost {
     app: AppHandle,
+    autostart: Autostart,
     /// Where the sandbox is, once it is open.
     sandbox: OnceLock<Url>,
 }
 
 impl WindowHost {
-    pub(crate) fn new(app: AppHandle) -> Self {
-        Self { app, sandbox: OnceLock::new() }
+    /// Of a process that was started with `args`.
+    pub(crate) fn new(app: AppHandle, args: &Args) -> Self {
+        Self { app, autostart: Autostart::new(args), sandbox: OnceLock::new() }
     }
 
     /// Notes where the sandbox is: its consent may be shown in a window of ours.
@@ -46,18 +49,16 @@ impl Host for WindowHost {
         }
     }
 
-    fn show(&self) -> Result<(), Error> {
-        window::show(&self.app);
+    fn quit(&self) -> Result<(), Error> {
+        self.app.exit(0);
         Ok(())
     }
 
     fn autostart(&self) -> Option<bool> {
-        self.app.autolaunch().is_enabled().ok()
+        self.autostart.is_on()
     }
 
     fn set_autostart(&self, on: bool) -> Result<(), Error> {
-        let launch = self.app.autolaunch();
-        let done = if on { launch.enable() } else { launch.disable() };
-        done.map_err(|error| Error::System(error.to_string()))
+        self.autostart.set(on).map_err(|error| Error::System(error.to_string()))
     }
 }

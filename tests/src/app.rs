@@ -331,7 +331,7 @@ impl api::host::Host for TestHost {
         Err(api::host::Error::NoBrowser)
     }
 
-    fn show(&self) -> Result<(), api::host::Error> {
+    fn quit(&self) -> Result<(), api::host::Error> {
         Err(api::host::Error::Unsupported)
     }
 

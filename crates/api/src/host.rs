@@ -44,12 +44,12 @@ pub trait Host: Send + Sync + 'static {
     /// [`Error::NoBrowser`] where there is none, so that the page can offer the link instead.
     fn open_url(&self, url: &Url) -> Result<(), Error>;
 
-    /// Brings its window to the front, for a second one that was started on the same data.
+    /// Begins to end the process, as *Quit* in its tray does.
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`] where there is no window.
-    fn show(&self) -> Result<(), Error>;
+    /// [`Error::Unsupported`] where somebody else decides that.
+    fn quit(&self) -> Result<(), Error>;
 
     /// Whether it starts with the computer; `None` where it has no say in that.
     fn autostart(&self) -> Option<bool>;

@@ -1,11 +1,10 @@
-//! What is answered where the engine could not be opened: why, and nothing else.
+//! What is answered where a host could not begin: why, and nothing else.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use axum::routing::get;
 use axum::{Json, Router, middleware};
-use engine::OpenError;
 
 use crate::error::ApiError;
 use crate::host::Host;
@@ -14,8 +13,8 @@ use crate::{headers, pages};
 
 /// A router whose status says why Patchbay could not start. The pages show it; every other route
 /// answers 503.
-pub fn unavailable(error: OpenError, host: &Arc<dyn Host>, data_dir: &Path) -> Router {
-    let error = ApiError::from(error).detail().clone();
+pub fn unavailable(error: &ApiError, host: &Arc<dyn Host>, data_dir: &Path) -> Router {
+    let error = error.detail().clone();
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),
         host: host.kind(),

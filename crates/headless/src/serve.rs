@@ -121,7 +121,7 @@ impl Host for Headless {
         Err(Error::NoBrowser)
     }
 
-    fn show(&self) -> Result<(), Error> {
+    fn quit(&self) -> Result<(), Error> {
         Err(Error::Unsupported)
     }
 

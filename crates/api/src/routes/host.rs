@@ -1,4 +1,4 @@
-//! What only a window can do: start with the computer, open a browser, come to the front.
+//! What only a window can do: start with the computer, open a browser, quit from a page.
 
 use std::sync::Arc;
 
@@ -62,15 +62,15 @@ pub(crate) async fn open_url(
     blocking(move || host.open_url(&request.url)).await
 }
 
-/// Brings the window to the front. 404 where there is none.
+/// Ends the program, so that nothing is received any more. 404 where pages have no say in that.
 #[utoipa::path(
     post,
-    path = "/api/host/show",
+    path = "/api/host/quit",
     tag = "host",
     responses((status = NO_CONTENT), (status = "default", body = ApiError)),
 )]
-pub(crate) async fn show_window(State(host): State<Arc<dyn Host>>) -> Result<StatusCode, ApiError> {
-    blocking(move || host.show()).await
+pub(crate) async fn quit(State(host): State<Arc<dyn Host>>) -> Result<StatusCode, ApiError> {
+    blocking(move || host.quit()).await
 }
 
 async fn blocking(

@@ -40,7 +40,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(settings::get_settings, settings::update_settings))
         .routes(routes!(host::update_host))
         .routes(routes!(host::open_url))
-        .routes(routes!(host::show_window))
+        .routes(routes!(host::quit))
         .routes(routes!(connectors::list_connectors))
         .routes(routes!(connectors::get_connector))
         .routes(routes!(connections::list_connections, connections::create_connection))

@@ -63,6 +63,10 @@ pub(crate) enum StartupState {
     Owned,
     /// The data directory cannot be used.
     Unusable,
+    /// Another program has the port that was asked for.
+    PortTaken,
+    /// Something else, which the message says.
+    Failed,
 }
 
 impl Startup {
@@ -78,7 +82,9 @@ impl Startup {
                 Code::Damaged => StartupState::Damaged,
                 Code::DiskFull => StartupState::NoSpace,
                 Code::Owned => StartupState::Owned,
-                _ => StartupState::Unusable,
+                Code::Unusable | Code::Storage => StartupState::Unusable,
+                Code::PortTaken => StartupState::PortTaken,
+                _ => StartupState::Failed,
             },
             message: Some(error.message.clone()),
             hint: error.hint.clone(),

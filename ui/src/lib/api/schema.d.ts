@@ -370,7 +370,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/host/show": {
+    "/api/host/quit": {
         parameters: {
             query?: never;
             header?: never;
@@ -379,8 +379,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Brings the window to the front. 404 where there is none. */
-        post: operations["show_window"];
+        /** Ends the program, so that nothing is received any more. 404 where pages have no say in that. */
+        post: operations["quit"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1681,7 +1681,7 @@ export interface components {
          * @description See [`Startup`].
          * @enum {string}
          */
-        StartupState: "ready" | "newer_data" | "damaged" | "no_space" | "owned" | "unusable";
+        StartupState: "ready" | "newer_data" | "damaged" | "no_space" | "owned" | "unusable" | "port_taken" | "failed";
         /** @description How Patchbay is doing. */
         Status: {
             version: string;
@@ -2649,7 +2649,7 @@ export interface operations {
             };
         };
     };
-    show_window: {
+    quit: {
         parameters: {
             query?: never;
             header?: never;

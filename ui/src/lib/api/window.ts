@@ -2,7 +2,19 @@
 // for notices. JSON would turn a body into an array of numbers, so both ways are raw.
 
 import { Channel, invoke } from "@tauri-apps/api/core";
-import type { Notice, Transport } from "./transport";
+import type { Link, Notice, Transport } from "./transport";
+import { WAITS } from "./web";
+
+/** What comes over the channel: a notice, or whether notices come. */
+export type News = Notice | { link: Link };
+
+/** What `inWindow` needs of the window, so that a test can give its own. */
+export interface Surroundings {
+  /** Asks for news; fails where that is refused. */
+  watch(told: (news: News) => void): Promise<unknown>;
+  /** Calls back after so many milliseconds, and returns how to take that back. */
+  later(ms: number, then: () => void): () => void;
+}
 
 /** Statuses that the `Response` constructor accepts only without a body. */
 const BODILESS = new Set([101, 204, 205, 304]);
@@ -29,8 +41,21 @@ export function head(request: Request): Record<string, string> {
   };
 }
 
+/** The window that this page is in. */
+export const surroundings: Surroundings = {
+  watch(told) {
+    const notices = new Channel<News>();
+    notices.onmessage = told;
+    return invoke("watch", { notices });
+  },
+  later(ms, then) {
+    const timer = setTimeout(then, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
 /** Makes the window's transport. */
-export function inWindow(): Transport {
+export function inWindow({ watch, later }: Surroundings = surroundings): Transport {
   return {
     kind: "window",
 
@@ -41,18 +66,28 @@ export function inWindow(): Transport {
 
     watch(listener) {
       let over = false;
-      const notices = new Channel<Notice>();
-      notices.onmessage = (notice) => {
-        if (!over) listener.notice(notice);
+      let failures = 0;
+      let takeBack = () => {};
+
+      const ask = () => {
+        watch((news) => {
+          if (over) return;
+          failures = 0;
+          if ("link" in news) listener.link(news.link);
+          else listener.notice(news);
+        }).catch(() => {
+          if (over) return;
+          listener.link("lost");
+          takeBack = later(WAITS[Math.min(failures, WAITS.length - 1)] ?? 5000, ask);
+          failures += 1;
+        });
       };
 
       listener.link("connecting");
-      invoke("watch", { notices }).then(
-        () => listener.link("live"),
-        () => listener.link("lost"),
-      );
+      ask();
       return () => {
         over = true;
+        takeBack();
       };
     },
   };

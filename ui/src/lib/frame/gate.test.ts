@@ -18,7 +18,15 @@ test("nothing stands in the way where all is ready", () => {
 });
 
 test("data that cannot be opened cannot be passed", () => {
-  for (const state of ["newer_data", "damaged", "no_space", "owned", "unusable"] as const) {
+  for (const state of [
+    "newer_data",
+    "damaged",
+    "no_space",
+    "owned",
+    "unusable",
+    "port_taken",
+    "failed",
+  ] as const) {
     expect(gate(status({ startup: { state } }))).toMatchObject({ id: state, passable: false });
   }
 });

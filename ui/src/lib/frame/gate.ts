@@ -38,6 +38,14 @@ const STARTUP: Record<
     title: "The data folder cannot be used",
     text: "Patchbay can neither read nor write there.",
   },
+  port_taken: {
+    title: "Another program listens at that port",
+    text: "Webhooks would go to it.",
+  },
+  failed: {
+    title: "Patchbay could not start",
+    text: "Nothing was touched.",
+  },
 };
 
 /** The state to show instead of the page, or nothing. */
