@@ -51,7 +51,7 @@ const NODE: Need = Need {
 };
 
 /// What the tests use beside: browsers, a display and a session of their own, real other sides.
-const FOR_TESTS: [Need; 9] = [
+const FOR_TESTS: [Need; 10] = [
     Need { what: "git", apt: &["git"], there: || find("git").is_some() },
     Need {
         what: "Chromium",
@@ -78,6 +78,11 @@ const FOR_TESTS: [Need; 9] = [
         what: "OpenSSH",
         apt: &["openssh-server", "openssh-client"],
         there: || find("sshd").is_some() && find("ssh").is_some(),
+    },
+    Need {
+        what: "a check of desktop entries",
+        apt: &["desktop-file-utils"],
+        there: || find("desktop-file-validate").is_some(),
     },
     Need { what: "sqlite3", apt: &["sqlite3"], there: || find("sqlite3").is_some() },
     Need { what: "faketime", apt: &["faketime"], there: || find("faketime").is_some() },

@@ -220,6 +220,7 @@ fn with_programs(command: &mut Command) -> Result<&mut Command> {
     Ok(command
         .env("PATCHBAY", workspace::program("patchbay")?)
         .env("PATCHBAY_DESKTOP", workspace::program("patchbay-desktop")?)
+        .env("PATCHBAY_PANEL", workspace::program("panel")?)
         .env("CHROMIUM", machine::chromium().context("there is no Chromium")?))
 }
 

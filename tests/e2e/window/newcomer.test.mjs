@@ -1,0 +1,41 @@
+// A newcomer opens the sandbox shop, allows it in its consent window, sees an event arrive by
+// itself, and ends cleanly.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { lives, serving, until, Window } from "./desktop.mjs";
+
+test("a newcomer connects the sandbox and sees an event arrive", async (t) => {
+  const window = await Window.open(t, { args: ["--sandbox"] });
+  await window.watched(async () => {
+    const main = await window.ask("GET", "/window");
+
+    await window.click("//button[contains(., 'Open the sandbox shop')]");
+    await window.click("//button[contains(., 'Open the sign-in page')]");
+    await window.ask("POST", "/window", { handle: await other(window, main) });
+    await window.click("//button[@value='allow']");
+    await window.ask("POST", "/window", { handle: main });
+    await window.click("//button[contains(., 'Watch its events')]");
+
+    await window.click("//button[contains(., 'order.created')]");
+    await window.sees("signed by");
+    await window.picture("window.png");
+    assert.deepEqual(window.faults(), []);
+  });
+
+  // As a logout ends it.
+  const { pid } = serving(window.dataDir);
+  process.kill(pid, "SIGTERM");
+  await until("a clean end", () => !lives(pid));
+  assert.throws(() => readFileSync(join(window.dataDir, "serve.json")), { code: "ENOENT" });
+});
+
+/** The window that is not `known`. */
+async function other(window, known) {
+  return until("the consent window", async () =>
+    (await window.ask("GET", "/window/handles")).find((handle) => handle !== known),
+  );
+}
