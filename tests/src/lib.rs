@@ -8,6 +8,8 @@ pub mod app;
 pub mod socket;
 
 #[cfg(test)]
+mod echo;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod inboxes;

@@ -4,6 +4,10 @@
 //! Signatures stay: they are no secret, and show why a request was believed. Bodies are the
 //! user's data and are never changed.
 
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
+use zeroize::Zeroizing;
+
 use crate::event::Headers;
 use crate::secret::Secrets;
 
@@ -13,24 +17,50 @@ pub const MASKED: &str = "[masked]";
 /// Shorter secrets are not searched for within a value: they would stand for half of it.
 const SHORTEST: usize = 8;
 
-/// Headers whose values are always secrets.
-const HEADERS: &[&str] = &[
+/// Shorter ones are not searched for in what somebody else said.
+const SHORTEST_SAID: usize = 4;
+/// The least of a secret's base64 that is searched for: what surrounds it shifts its first and
+/// last characters.
+const SHORTEST_BASE64: usize = 8;
+
+/// A name that ends with one of these words is the name of a secret.
+const LAST_WORDS: &[&str] = &[
+    "assertion",
+    "auth",
     "authorization",
-    "proxy-authorization",
     "cookie",
-    "set-cookie",
-    "x-api-key",
-    "api-key",
-    "apikey",
-    "x-auth",
+    "credential",
+    "credentials",
+    "jwt",
+    "key",
+    "pass",
+    "passphrase",
+    "pw",
+    "pwd",
 ];
 
-/// Words that make a name the name of a secret.
-const WORDS: &[&str] = &["token", "secret", "password", "passwd", "apikey", "api_key", "api-key"];
+/// A word with one of these in it makes a name the name of a secret, wherever it stands, since
+/// many write their names without gaps.
+const ANYWHERE: &[&str] = &["token", "secret", "password", "passwd", "apikey", "authkey"];
 
-/// Query parameters whose values are secrets although their names have none of [`WORDS`]: an OAuth
-/// code can be spent by whoever reads it.
-const PARAMETERS: &[&str] = &["code", "key", "auth", "pass", "pwd", "jwt", "assertion"];
+/// A name that ends with one of these is that of a proof made with a secret, which is none.
+const PROOFS: &[&str] = &["signature", "sig", "hmac"];
+
+/// What stands before `key` where that is no secret.
+const OPEN_KEYS: &[&str] = &[
+    "cache",
+    "deduplication",
+    "dedupe",
+    "idempotency",
+    "object",
+    "ordering",
+    "partition",
+    "public",
+    "routing",
+    "sort",
+    "surrogate",
+    "websocket",
+];
 
 /// Headers as they are stored: values that are secrets masked, others as text.
 pub fn headers<'a>(
@@ -46,19 +76,136 @@ pub fn headers<'a>(
 fn header(name: &str, value: &[u8], secrets: &Secrets) -> String {
     let text = String::from_utf8_lossy(value);
     let known = known(&text, secrets);
-    if known.is_none() && is_secret_header(&name.to_ascii_lowercase()) {
+    if known.is_none() && is_secret_name(name) {
         return MASKED.into();
     }
     known.unwrap_or_else(|| text.into_owned())
 }
 
-/// Whether the value of the header with this name, in lower case, is a secret.
-pub fn is_secret_header(name: &str) -> bool {
-    HEADERS.contains(&name) || is_secret_word(name)
+/// Whether the value of the header or parameter with this name is a secret, as far as the name
+/// says. Names are read word by word: `x-auth-key`, `php-auth-pw`, `accessKey`.
+pub fn is_secret_name(name: &str) -> bool {
+    let words = words(name);
+    let Some((last, before)) = words.split_last() else { return false };
+    let before = before.last().map(String::as_str);
+    match last.as_str() {
+        proof if PROOFS.contains(&proof) => false,
+        "key" if before.is_some_and(|word| OPEN_KEYS.contains(&word)) => false,
+        // An OAuth code can be spent by whoever reads it; most other codes are no secret.
+        "code" => before.is_none_or(|word| matches!(word, "auth" | "authorization" | "oauth")),
+        last if LAST_WORDS.contains(&last) => true,
+        _ => words.iter().any(|word| ANYWHERE.iter().any(|secret| word.contains(secret))),
+    }
 }
 
-fn is_secret_word(name: &str) -> bool {
-    !name.contains("signature") && WORDS.iter().any(|word| name.contains(word))
+/// The words of a name in lower case: runs of letters, parted too where small letters are followed
+/// by a capital one.
+fn words(name: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut letters = name.chars().peekable();
+    let mut before = None::<char>;
+    while let Some(letter) = letters.next() {
+        let begins = match before {
+            Some(before) if before.is_alphabetic() => {
+                let next_is_small = letters.peek().is_some_and(|next| next.is_lowercase());
+                letter.is_uppercase() && (before.is_lowercase() || next_is_small)
+            }
+            _ => true,
+        };
+        before = Some(letter);
+        if !letter.is_alphabetic() {
+            continue;
+        }
+        if begins {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut() {
+            word.extend(letter.to_lowercase());
+        }
+    }
+    words
+}
+
+/// What somebody else said, without the secrets that they may have said again: as they are,
+/// percent-encoded, within base64, within JSON that stands as a text, or cut short with `…`.
+pub fn said(text: &str, secrets: &Secrets) -> String {
+    let mut forms = Vec::new();
+    for (name, values) in secrets.iter() {
+        for value in values.iter().map(|value| value.expose()) {
+            if value.len() >= SHORTEST_SAID {
+                forms.extend(written(value).into_iter().map(|form| (form, name)));
+            }
+        }
+    }
+    // What contains another goes first, so that nothing of it stays.
+    forms.sort_by_key(|(form, _)| std::cmp::Reverse(form.len()));
+    let masked = without(text, &forms);
+    let spaced = masked.replace('+', " ");
+    let encoded = percent_encoding::percent_decode_str(&masked).decode_utf8_lossy();
+    let form = percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy();
+    for plain in [encoded, form] {
+        if forms.iter().any(|(form, _)| plain.contains(&**form)) {
+            return without(&plain, &forms);
+        }
+    }
+    masked
+}
+
+fn without(text: &str, forms: &[(Zeroizing<String>, &str)]) -> String {
+    let mut whole = text.to_owned();
+    for (form, name) in forms {
+        if whole.contains(&**form) {
+            whole = whole.replace(&**form, &format!("[secret:{name}]"));
+        }
+    }
+    if !whole.contains('…') {
+        return whole;
+    }
+    let mut pieces: Vec<String> = whole.split('…').map(str::to_owned).collect();
+    let last = pieces.len() - 1;
+    for piece in &mut pieces[..last] {
+        let cut =
+            forms.iter().find_map(|(form, name)| Some((beginning_at_end(piece, form)?, name)));
+        if let Some((at, name)) = cut {
+            piece.truncate(at);
+            piece.push_str(&format!("[secret:{name}]"));
+        }
+    }
+    pieces.join("…")
+}
+
+/// Where at the end of `text` the beginning of `form` stands, if so much of it does that it could
+/// hardly be anything else.
+fn beginning_at_end(text: &str, form: &str) -> Option<usize> {
+    let most = text.len().min(form.len());
+    (SHORTEST..=most)
+        .rev()
+        .map(|length| text.len() - length)
+        .find(|&at| text.is_char_boundary(at) && form.starts_with(&text[at..]))
+}
+
+/// How a value may be written within a text.
+fn written(value: &str) -> Vec<Zeroizing<String>> {
+    let mut forms = vec![Zeroizing::new(value.to_owned())];
+    let json = Zeroizing::new(serde_json::Value::from(value).to_string());
+    let inner = &json[1..json.len() - 1];
+    if inner != value {
+        forms.push(Zeroizing::new(inner.to_owned()));
+    }
+    for shift in 0..3 {
+        let mut bytes = Zeroizing::new(vec![0; shift]);
+        bytes.extend_from_slice(value.as_bytes());
+        // Whole characters that depend on nothing but the value.
+        let (from, to) = ((shift * 8).div_ceil(6), bytes.len() * 8 / 6);
+        for alphabet in [BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD] {
+            let encoded = Zeroizing::new(alphabet.encode(&*bytes));
+            let own = &encoded[from..to];
+            if own.len() >= SHORTEST_BASE64 && forms.iter().all(|form| **form != own) {
+                forms.push(Zeroizing::new(own.to_owned()));
+            }
+        }
+    }
+    forms
 }
 
 /// `text` with the secrets that we know replaced; none where it holds none.
@@ -94,8 +241,7 @@ fn parameter(pair: &str, secrets: &Secrets) -> String {
     if let Some(masked) = known(&plain(value), secrets) {
         return format!("{name}={masked}");
     }
-    let word = plain(name).to_ascii_lowercase();
-    if PARAMETERS.contains(&word.as_str()) || is_secret_word(&word) {
+    if is_secret_name(&plain(name)) {
         return format!("{name}={MASKED}");
     }
     pair.into()
@@ -137,6 +283,16 @@ mod tests {
             "x-gitlab-token",
             "x-api-key",
             "x-my-secret",
+            "x-auth-key",
+            "x-access-key",
+            "x-webhook-key",
+            "x-credential",
+            "php-auth-pw",
+            "X-Auth",
+            "set-cookie",
+            "signature-token",
+            "x-clienttoken",
+            "x-api-key-2",
         ] {
             assert_eq!(check(name, "Bearer xyz"), MASKED, "{name}");
         }
@@ -144,8 +300,45 @@ mod tests {
 
     #[test]
     fn signatures_and_ids_stay() {
-        for name in ["webhook-signature", "x-hub-signature-256", "webhook-id", "content-type"] {
+        for name in [
+            "webhook-signature",
+            "x-hub-signature-256",
+            "x-token-signature",
+            "webhook-id",
+            "content-type",
+            "idempotency-key",
+            "x-public-key",
+            "x-monkey",
+            "x-author",
+            "keys",
+        ] {
             assert_eq!(check(name, "v1,abc"), "v1,abc", "{name}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_judged_by_their_words() {
+        for name in [
+            "auth_key",
+            "access_key",
+            "client_key",
+            "credential",
+            "signature_token",
+            "code",
+            "key",
+            "apiKey",
+            "APIKey",
+            "AccessKey",
+            "user[password]",
+            "oauth_code",
+            "jwt",
+            "pwd",
+            "%6bey",
+        ] {
+            assert_eq!(query(&format!("{name}=x"), &Secrets::new()), format!("{name}=[masked]"));
+        }
+        for name in ["country_code", "keyword", "sort_key", "passenger", "signature", "key_id"] {
+            assert_eq!(query(&format!("{name}=x"), &Secrets::new()), format!("{name}=x"));
         }
     }
 
@@ -172,7 +365,56 @@ mod tests {
         assert_eq!(path("/favicon.ico"), "/favicon.ico");
     }
 
+    #[test]
+    fn what_somebody_says_again_is_masked_however_it_is_written() {
+        let mut secrets = Secrets::new();
+        secrets.set("token", Secret::new("a/b+c \"d\" é1234".into()));
+        let check = |text: &str, expected: &str| assert_eq!(said(text, &secrets), expected);
+
+        check("no a/b+c \"d\" é1234!", "no [secret:token]!");
+        check("?t=a%2Fb%2Bc+%22d%22+%C3%A91234&u", "?t=[secret:token]&u");
+        check("?t=a%2fb%2bc%20%22d%22%20%c3%a91234", "?t=[secret:token]");
+        check(r#"{"t":"a/b+c \"d\" é1234"}"#, r#"{"t":"[secret:token]"}"#);
+        check("100%+ of nothing", "100%+ of nothing");
+        check("`a/b+c \"d\" …` fails", "`[secret:token]…` fails");
+        check("a letter… and more…", "a letter… and more…");
+    }
+
     proptest! {
+        #[test]
+        fn every_name_that_ends_with_a_secret_word_is_a_secret(
+            before in "[a-z]{1,8}", gap in "[-_.]", word in prop::sample::select(
+                [LAST_WORDS, ANYWHERE, &["tokens", "secrets"]].concat()
+            ),
+        ) {
+            prop_assume!(!OPEN_KEYS.contains(&before.as_str()));
+            for name in [
+                format!("{before}{gap}{word}"),
+                format!("{before}{gap}{word}").to_ascii_uppercase(),
+                format!("{before}{}{}", word[..1].to_ascii_uppercase(), &word[1..]),
+            ] {
+                prop_assert!(is_secret_name(&name), "{}", name);
+            }
+        }
+
+        #[test]
+        fn no_base64_gives_a_secret_back(before in ".{0,9}", after in ".{0,9}") {
+            use base64::prelude::BASE64_STANDARD;
+            let encoded = BASE64_STANDARD.encode(format!("{before}abcdefghijkl{after}"));
+            let mut secrets = Secrets::new();
+            secrets.set("token", Secret::new("abcdefghijkl".into()));
+
+            prop_assert!(said(&encoded, &secrets).contains("[secret:token]"));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,60}", secret in ".{0,20}") {
+            let mut secrets = Secrets::new();
+            secrets.set("a", Secret::new(secret));
+            let _ = said(&text, &secrets);
+            let _ = is_secret_name(&text);
+        }
+
         #[test]
         fn no_secret_survives(before in ".{0,10}", after in ".{0,10}") {
             let value = format!("{before}abcdefgh{after}");

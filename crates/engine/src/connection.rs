@@ -362,7 +362,8 @@ impl Engine {
                 None => None,
                 Some(at) => {
                     let body = Json::parse(&answer.body).map_err(|_| not_json(&answer))?;
-                    at.text_of(&body, self.now()).map(|name| domain::text::clean(&name, 200))
+                    let secrets = self.secrets_known_to_provider(&connection, &[&credential]).await;
+                    at.text_of(&body, self.now()).map(|name| outgoing::said(&name, &secrets, 200))
                 }
             };
             self.inner.store.set_connection_checked(id, account, self.now()).await?;

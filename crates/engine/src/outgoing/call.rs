@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::budget::{Budget, heard};
+use super::foreign::{LOOKED_AT, SAID, said};
 use super::{Answer, Carried, Carrying, Error, Request, Unwatched, Watch};
 use crate::Engine;
 use crate::sign_in::Credential;
@@ -102,11 +103,37 @@ impl Engine {
         let missing = || Error::Connector(format!("there is no connector `{id}`"));
         let connector = self.inner.connectors.get(id).ok_or_else(missing)?;
 
+        let mut carried = Vec::new();
+        let outcome =
+            self.tried(connection, &connector, request, purpose, watcher, &mut carried).await;
+        match outcome {
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                let carried: Vec<_> = carried.iter().collect();
+                let secrets = self.secrets_known_to_provider(connection, &carried).await;
+                Err(error.without(&secrets))
+            }
+        }
+    }
+
+    /// Makes a call once, or twice where its credential is renewed. Each credential that it carried
+    /// is added to `carried`: an error may say it again.
+    async fn tried(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        request: &ApiRequest,
+        purpose: Purpose<'_>,
+        watcher: &dyn Watch,
+        carried: &mut Vec<Credential>,
+    ) -> Result<Answer, Error> {
         let credential = self.credential(connection).await?;
+        carried.push(credential.clone());
         let answer =
-            self.call_with(connection, &connector, request, &credential, purpose, watcher).await?;
+            self.call_with(connection, connector, request, &credential, purpose, watcher).await?;
         if is_dead(&connector.errors, &answer) {
-            let why = over(&connector.errors, &answer, self.now());
+            let secrets = self.secrets_known_to_provider(connection, &[&credential]).await;
+            let why = said(&over(&connector.errors, &answer, self.now()), &secrets, SAID);
             self.connection_needs_sign_in(connection.id, why.clone()).await?;
             return Err(Error::SignIn(why));
         }
@@ -114,11 +141,12 @@ impl Engine {
             return good(&connector.errors, answer, self.now());
         }
         let credential = self.renew(connection, &credential).await?;
+        carried.push(credential.clone());
         let again =
-            self.call_with(connection, &connector, request, &credential, purpose, watcher).await?;
+            self.call_with(connection, connector, request, &credential, purpose, watcher).await?;
         let again = Answer { requests: again.requests + answer.requests, ..again };
         if is_refused(&connector.errors, &again) {
-            return self.refused_anew(connection, &connector, again, purpose).await;
+            return self.refused_anew(connection, connector, again, purpose).await;
         }
         good(&connector.errors, again, self.now())
     }
@@ -422,7 +450,7 @@ fn message(errors: &Errors, answer: &Answer, now: Timestamp) -> String {
                 .flatten()
                 .find_map(|at| at.text_of(&body, now))
         })
-        .map_or_else(String::new, |message| domain::text::clean(&message, 300))
+        .map_or_else(String::new, |message| domain::text::clean(&message, LOOKED_AT))
 }
 
 /// Why a sign-in is over, as its provider says it.

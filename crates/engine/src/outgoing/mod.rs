@@ -9,6 +9,7 @@
 mod budget;
 mod call;
 mod carried;
+mod foreign;
 mod resolve;
 mod trace;
 
@@ -35,6 +36,7 @@ use crate::{store, vault};
 
 pub(crate) use self::call::{ApiRequest, Purpose, is_dead};
 pub(crate) use self::carried::Carried;
+pub(crate) use self::foreign::said;
 pub(crate) use self::trace::{Carrying, without};
 pub use self::trace::{Exchange, Shown};
 

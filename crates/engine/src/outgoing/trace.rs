@@ -240,16 +240,7 @@ fn cut(mut text: String) -> String {
     text
 }
 
-/// `text` with the secrets masked that are in it, as they are or percent-encoded.
+/// `text` with the secrets masked that are in it, however they are written.
 pub(crate) fn without(text: &str, secrets: &Secrets) -> String {
-    let mut text = text.to_owned();
-    for (name, values) in secrets.iter() {
-        for value in values.iter().map(|value| value.expose()).filter(|it| it.len() >= 4) {
-            let encoded =
-                percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
-            text = text.replace(value, &format!("[secret:{name}]"));
-            text = text.replace(&encoded.to_string(), &format!("[secret:{name}]"));
-        }
-    }
-    text
+    mask::said(text, secrets)
 }

@@ -47,6 +47,7 @@ pub(crate) use self::carry::Credential;
 pub use self::carry::MailLogin;
 use self::landing::Listener;
 pub use self::revoke::Revoked;
+pub(crate) use self::tokens::LIVES;
 use self::tokens::{Asking, Fault, Grant};
 pub use self::waiting::DeviceCode;
 pub(crate) use self::waiting::SignIns;

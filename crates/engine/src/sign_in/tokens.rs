@@ -32,7 +32,7 @@ use crate::outgoing::{self, Answer, ApiRequest, Carried, Carrying, Request, with
 pub(super) const ACCESS: &str = "access_token";
 pub(super) const REFRESH: &str = "refresh_token";
 /// For how many seconds the access token lives in all.
-pub(super) const LIVES: &str = "access_token_lives";
+pub(crate) const LIVES: &str = "access_token_lives";
 /// What the connector keeps of the answer, as JSON.
 pub(super) const KEPT: &str = "kept";
 /// What the connector keeps of the callback, as JSON.

@@ -14,7 +14,7 @@ use domain::connector::{Connector, Stream};
 use domain::id::ConnectionId;
 use domain::paging::{self, Cursor, PageRead};
 use domain::record::NewRecord;
-use domain::sync::{RunState, SyncRun};
+use domain::sync::{RunError, RunState, SyncRun};
 use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OwnedSemaphorePermit;
@@ -36,6 +36,9 @@ const MOST_PARENTS: usize = 1_000;
 const SLOW: Duration = Duration::from_secs(2);
 /// The shortest pause that is shown; nobody could read a shorter one.
 const WORTH_SAYING: SignedDuration = SignedDuration::from_millis(700);
+
+/// Most characters of what is told of an answer that could not be read.
+const TOLD: usize = 400;
 
 /// What a run reads, all of it at hand.
 struct Source {
@@ -60,6 +63,10 @@ impl Engine {
             self.note(Noun::Syncs, 0);
             return;
         };
+        let done = match done {
+            Err(failure) => Err((self.told(&run, &failure).await, failure)),
+            Ok(()) => Ok(()),
+        };
         let _changing = self.inner.syncs.changing.lock().await;
         if let Err(error) = self.end_run(&run, done).await {
             tracing::warn!(run.id = %run.id, %error, "the end of sync run {} was not noted", run.id);
@@ -68,11 +75,29 @@ impl Engine {
         self.note(Noun::Syncs, 0);
     }
 
-    async fn end_run(&self, run: &SyncRun, done: Result<(), Failure>) -> store::Result<()> {
+    /// What the user is told of a failure. Where an answer could not be read, what is said of it
+    /// may quote it, and it may quote what it was sent.
+    async fn told(&self, run: &SyncRun, failure: &Failure) -> RunError {
+        let mut told = failure.told();
+        if let Failure::Paging(_) = failure
+            && let Ok(sync) = self.inner.store.sync(run.sync).await
+            && let Ok(connection) = self.inner.store.connection(sync.sync.connection).await
+        {
+            let secrets = self.secrets_known_to_provider(&connection, &[]).await;
+            told.message = outgoing::said(&told.message, &secrets, TOLD);
+        }
+        told
+    }
+
+    async fn end_run(
+        &self,
+        run: &SyncRun,
+        done: Result<(), (RunError, Failure)>,
+    ) -> store::Result<()> {
         let at = self.now();
         let state = match &done {
             Ok(()) => RunState::Done { at },
-            Err(failure) => RunState::Failed { at, error: failure.told() },
+            Err((told, _)) => RunState::Failed { at, error: told.clone() },
         };
         match self.inner.store.finish_run(run.id, state).await {
             // Somebody else ended it or its sync, or everything ends and the next start goes on.
@@ -81,11 +106,11 @@ impl Engine {
             }
             noted => noted?,
         }
-        let Err(failure) = done else {
+        let Err((told, failure)) = done else {
             tracing::info!(run.id = %run.id, "sync run {} finished", run.id);
             return Ok(());
         };
-        tracing::info!(run.id = %run.id, code = failure.told().code, "sync run {} failed", run.id);
+        tracing::info!(run.id = %run.id, code = told.code, "sync run {} failed", run.id);
         if failure.waits_for_connection() {
             self.make_due_if_not_ready(run, at).await?;
         }
