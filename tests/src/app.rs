@@ -107,6 +107,8 @@ pub struct Options {
     pub shop: Option<sandbox::Options>,
     /// Connectors of the user's own: ids, and what their files say.
     pub connectors: Vec<(&'static str, String)>,
+    /// How many files the process may have open, as far as the ingress is told.
+    pub open_files: Option<u64>,
 }
 
 impl TestApp {
@@ -155,7 +157,7 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let ingress_url: Url = format!("http://{address}").parse().expect("an address");
-        let ingress = Ingress::new();
+        let ingress = Ingress::new(options.open_files.unwrap_or(1_024));
         let stop = CancellationToken::new();
         engine.start(ingress_url.clone(), Arc::new(ingress.clone())).await;
         tokio::spawn(ingress.serve(engine.clone(), listener, None, stop.clone()));

@@ -261,3 +261,85 @@ async fn a_vault_that_is_locked_later_stops_nothing() {
     assert!(answer.status.is_success());
     assert_eq!(app.read("/api/events").await["events"][0]["proof"], "verified");
 }
+
+#[tokio::test]
+async fn what_is_no_request_is_noted_with_its_likely_cause() {
+    let app = TestApp::start().await;
+    let ingress = address(app.ingress_url());
+    let head =
+        |header: &[u8]| [b"POST /in/x HTTP/1.1\r\nhost: x\r\n", header, b"\r\n\r\n"].concat();
+    let many: String = (0..120).map(|n| format!("x-{n}: a\r\n")).collect();
+    let hello =
+        [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(), vec![b'a'; 200]].concat();
+
+    for bytes in [
+        head(format!("x-a: {}", "a".repeat(70_000)).as_bytes()),
+        head(many.trim_end().as_bytes()),
+        head(b"content-length: 4\r\ncontent-length: 5"),
+        head(b"x-a: a\0b"),
+        b"POST /in/x?\xff\xfe\0 HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(),
+        hello.clone(),
+        hello,
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+    ] {
+        let mut stream = TcpStream::connect(ingress).await.unwrap();
+        // It may be refused before all of it is sent.
+        let _ = stream.write_all(&bytes).await;
+        let _ = stream.shutdown().await;
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    }
+
+    let mut noted = app
+        .until("eight refusals", async |app| {
+            let list = app.read("/api/refusals").await;
+            let rows = list["refusals"].as_array()?.clone();
+            let times = rows.iter().filter_map(|row| row["times"].as_u64());
+            (times.sum::<u64>() == 8).then_some(rows)
+        })
+        .await
+        .into_iter()
+        .map(|row| {
+            assert_eq!(row["reason"], "malformed");
+            (row["times"].as_u64().unwrap(), row["message"].as_str().unwrap().to_owned())
+        })
+        .collect::<Vec<_>>();
+    noted.sort();
+    let message = |start: &str| {
+        noted.iter().find(|(_, message)| message.starts_with(start)).map_or(0, |(times, _)| *times)
+    };
+    assert_eq!(message("https was spoken"), 2, "{noted:?}");
+    assert_eq!(message("HTTP/2 was spoken"), 1, "{noted:?}");
+    assert_eq!(message("the address or the headers"), 2, "{noted:?}");
+    assert_eq!(message("it is not a request"), 3, "{noted:?}");
+    // Nobody's inbox has refused anything.
+    assert_eq!(app.read("/api/refusals/count").await["count"], 0);
+}
+
+#[tokio::test]
+async fn three_who_stop_in_the_middle_of_large_bodies_keep_nobody_out() {
+    let app = TestApp::start().await;
+    let inbox = app.inbox("any").await;
+    let ingress = address(app.ingress_url());
+    let mut stalled = Vec::new();
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(ingress).await.unwrap();
+        let head = format!("POST {} HTTP/1.1\r\nhost: x\r\n", inbox.path);
+        let head = format!("{head}content-length: {}\r\n\r\n", api::ingress::BODY_LIMIT);
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stalled.push(tokio::spawn(async move {
+            // Where it is not taken, it stays with us.
+            let _ = stream.write_all(&vec![b'a'; 21 * 1024 * 1024]).await;
+            stream
+        }));
+    }
+    // One is taken at least; it goes on holding what it sent.
+    let (_first, _, _others) = futures::future::select_all(stalled).await;
+
+    let body = format!("\"{}\"", "b".repeat(900_000));
+    for _ in 0..3 {
+        let post = format!("POST {} HTTP/1.1", inbox.path);
+        let length = format!("content-length: {}", body.len());
+        let reply = exchange(ingress, &[&post, "host: x", &length], &body).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+    }
+}

@@ -8,7 +8,7 @@ use axum::{Json, Router, middleware};
 
 use crate::error::ApiError;
 use crate::host::Host;
-use crate::routes::{self, Disk, Reach, SandboxStatus, Startup, Status, VaultStatus};
+use crate::routes::{self, Disk, Intake, Reach, SandboxStatus, Startup, Status, VaultStatus};
 use crate::{headers, pages};
 
 /// A router whose status says why Patchbay could not start. The pages show it; every other route
@@ -25,6 +25,7 @@ pub fn unavailable(error: &ApiError, host: &Arc<dyn Host>, data_dir: &Path) -> R
         startup: Startup::failed(&error),
         vault: VaultStatus::missing(),
         disk: Disk::default(),
+        intake: Intake::default(),
         sandbox: SandboxStatus::default(),
         reach: Reach::off(),
         autostart: host.autostart(),

@@ -49,7 +49,7 @@ pub enum Reason {
 /// A refusal that is not stored yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRefusal {
-    /// For which inbox; none for an unknown path.
+    /// For which inbox; none for an unknown path, and where no path could be read.
     pub inbox: Option<InboxId>,
     /// When it came.
     pub at: Timestamp,
@@ -78,6 +78,7 @@ pub struct Refusal {
     pub id: RefusalId,
     /// What was refused.
     pub refused: NewRefusal,
-    /// How many the same address sent to unknown paths within this minute; 1 for all others.
+    /// How many of the same address, reason and message came within this minute, where they are for
+    /// no inbox; 1 for all others.
     pub times: u32,
 }

@@ -131,6 +131,11 @@ pub struct Status {
     pub free_bytes: u64,
     /// Whether the last write failed for want of room.
     pub disk_full: bool,
+    /// How much of what came waits to be written, and the most that may, in units of a row or
+    /// 1 KiB of body.
+    pub intake: (usize, usize),
+    /// How many refusals were not noted since the start, because too many came at once.
+    pub refusals_dropped: u64,
     /// Where the data is.
     pub data_dir: std::path::PathBuf,
 }
@@ -237,6 +242,8 @@ impl Engine {
             free_bytes: fs4::available_space(folder)
                 .map_err(|error| store::Error::Io(error.to_string()))?,
             disk_full: self.inner.store.is_full(),
+            intake: self.inner.store.queue_depth(),
+            refusals_dropped: self.inner.store.refusals_dropped(),
             data_dir: folder.to_owned(),
         })
     }

@@ -4,9 +4,12 @@
 
 mod home;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -306,4 +309,65 @@ fn the_doctor_reads_the_database() {
 
     assert_eq!(damaged["state"], "bad", "{damaged}");
     assert!(damaged["hint"].as_str().unwrap().contains("There are no copies"), "{damaged}");
+}
+
+/// The answer to a request, as far as its first bytes.
+fn asked(url: &Value, request: &str) -> String {
+    let mut stream = connected(url);
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).unwrap();
+    String::from_utf8_lossy(&first).into_owned()
+}
+
+fn connected(url: &Value) -> TcpStream {
+    let address = url.as_str().unwrap().trim_start_matches("http://").trim_end_matches('/');
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+#[test]
+fn connections_of_strangers_keep_neither_the_user_nor_senders_out() {
+    let home = Home::new();
+    let _serve = home.serve_within("-n 256");
+    let serving = home.serving();
+
+    // More than it may have open at all; half of them have begun a request, some are answered.
+    let idle: Vec<_> = (0..300)
+        .map(|n| {
+            let mut stream = connected(&serving["ingress_url"]);
+            let request: &[u8] = match n % 3 {
+                0 => b"",
+                1 => b"POST /in/",
+                _ => b"GET / HTTP/1.1\r\nhost: x\r\n\r\n",
+            };
+            // One that was closed meanwhile may refuse it.
+            let _ = stream.write_all(request);
+            stream
+        })
+        .collect();
+
+    let head = "HTTP/1.1\r\nhost:";
+    let host = serving["api_url"].as_str().unwrap().trim_start_matches("http://");
+    for _ in 0..3 {
+        let health = asked(&serving["api_url"], &format!("GET /api/health {head} {host}\r\n\r\n"));
+        assert_eq!(health, "HTTP/1.1 200");
+        let sender = asked(&serving["ingress_url"], &format!("POST /in/0 {head} x\r\n\r\n"));
+        assert_eq!(sender, "HTTP/1.1 404");
+    }
+    drop(idle);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn it_may_have_as_many_files_open_as_the_system_allows() {
+    let home = Home::new();
+    let serve = home.serve_within("-Sn 64");
+
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", serve.child.id())).unwrap();
+
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let soft: u64 = files.split_whitespace().nth(3).unwrap().parse().unwrap();
+    assert!(soft > 64, "{files}");
 }

@@ -6,6 +6,7 @@
 //! command line and the screen, is not here.
 
 pub mod log;
+pub mod open_files;
 pub mod places;
 pub mod running;
 pub mod stopping;

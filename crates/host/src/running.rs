@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::open_files;
 use api::host::Host;
 use api::ingress::Ingress;
 use api::login::{Logins, NoRandomness};
@@ -101,6 +102,7 @@ impl Running {
     /// When a part cannot; what had begun has ended then.
     pub async fn open(parts: Parts) -> Result<Self, Error> {
         let Parts { data_dir, vault, sandbox, api, ingress, host } = parts;
+        let open_files = open_files::raise();
         let logins = Logins::new()?;
         let api_address = api.local_addr()?;
         let (api_url, ingress_url) = (url_of(api_address)?, url_of(ingress.local_addr()?)?);
@@ -116,7 +118,7 @@ impl Running {
         engine.managed_at(api_address.port());
 
         let (no_more, closing) = (CancellationToken::new(), CancellationToken::new());
-        let door_for_strangers = Ingress::new();
+        let door_for_strangers = Ingress::new(open_files);
         engine.start(ingress_url.clone(), Arc::new(door_for_strangers.clone())).await;
         let serving = door_for_strangers.serve(engine.clone(), ingress, None, no_more.clone());
         let addresses =

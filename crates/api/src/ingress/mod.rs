@@ -10,6 +10,7 @@
 //! never copied. Statuses are the connector's where it names them, and those of `refused` otherwise.
 
 mod body;
+mod places;
 mod server;
 
 use std::net::{IpAddr, SocketAddr};
@@ -29,6 +30,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::body::{Fault, Room};
+use self::places::Places;
 
 /// Most bytes of a request's body: 25 MB.
 pub const BODY_LIMIT: usize = 25 * 1024 * 1024;
@@ -37,16 +39,18 @@ pub const BODY_LIMIT: usize = 25 * 1024 * 1024;
 const CALLBACK: &str = "/oauth/callback";
 
 /// Serves the ingress on any number of listeners. Cheap to clone; clones share one room for the
-/// bodies that are in hand.
-#[derive(Clone, Default)]
+/// bodies that are in hand, and the places for connections.
+#[derive(Clone)]
 pub struct Ingress {
     room: Room,
+    places: Places,
 }
 
 impl Ingress {
-    /// With room for bodies of 64 MiB at a time.
-    pub fn new() -> Self {
-        Self::default()
+    /// With room for bodies of 64 MiB at a time, and for as many connections as a process that may
+    /// have so many files open can spare: half of them, and at most 1,024.
+    pub fn new(open_files: u64) -> Self {
+        Self { room: Room::default(), places: Places::within(open_files) }
     }
 
     /// The ingress as a router, for callers that have no socket. `listener` is the address that it
@@ -73,12 +77,12 @@ impl ServeIngress for Ingress {
         trusted: Option<HeaderName>,
         stop: CancellationToken,
     ) -> BoxFuture<'static, ()> {
-        let room = self.room.clone();
+        let (room, places) = (self.room.clone(), self.places.clone());
         Box::pin(async move {
             match listener.local_addr() {
                 Ok(address) => {
                     let door = Door { engine, room, listener: address, trusted };
-                    server::serve(Arc::new(door), listener, stop).await;
+                    server::serve(Arc::new(door), listener, places, stop).await;
                 }
                 Err(error) => tracing::error!("an ingress listener has no address: {error}"),
             }
@@ -114,7 +118,8 @@ impl Door {
 
     /// A request for an inbox that is there.
     async fn receive<B: body::Incoming>(&self, parts: Parts, body: B) -> Answered {
-        match self.room.read(body, BODY_LIMIT).await {
+        let inbox = &parts.uri.path()["/in/".len()..];
+        match self.room.read(body, BODY_LIMIT, inbox).await {
             Ok(read) => {
                 let delivery = self.delivery(parts, read.bytes);
                 // Borrowed from `delivery`, which the engine takes over.
@@ -139,7 +144,7 @@ impl Door {
     /// A key that no inbox has may be a probe of ours that came back through a tunnel.
     async fn probe<B: body::Incoming>(&self, parts: Parts, body: B) -> Answered {
         if parts.method == Method::POST
-            && let Ok(read) = self.room.read(body, body::PROBE_LIMIT).await
+            && let Ok(read) = self.room.read(body, body::PROBE_LIMIT, "").await
         {
             let key = &parts.uri.path()["/in/".len()..];
             if let Some(answer) = self.engine.answer_probe(self.listener, key, &read.bytes) {
@@ -156,14 +161,12 @@ impl Door {
 
     /// Headers that did not come within their time: nothing else is known of the request.
     fn too_slow(&self) {
-        let delivery = Delivery {
-            method: Method::from_bytes(b"-").unwrap_or_default(),
-            uri: http::Uri::default(),
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-            address: None,
-        };
-        self.engine.refuse(None, &delivery, Reason::TooSlow);
+        self.engine.refuse(None, &unknown_delivery(), Reason::TooSlow);
+    }
+
+    /// Bytes that are no request.
+    fn unreadable(&self, why: &str) {
+        self.engine.refuse_unread(&unknown_delivery(), Reason::Malformed, why);
     }
 
     /// The address of this computer, where it asks itself: on the host's own listener, if that is on
@@ -188,6 +191,17 @@ impl Door {
             headers: parts.headers,
             body,
         }
+    }
+}
+
+/// What stands for a request of which nothing is known.
+fn unknown_delivery() -> Delivery {
+    Delivery {
+        method: Method::from_bytes(b"-").unwrap_or_default(),
+        uri: http::Uri::default(),
+        headers: HeaderMap::new(),
+        body: Bytes::new(),
+        address: None,
     }
 }
 

@@ -21,7 +21,7 @@ mod tunnels;
 pub(crate) use health::get_health;
 pub use refusals::refusal_hint;
 pub(crate) use sandbox::{MadeOrders, OrdersRequest, SandboxPatch, Shop};
-pub(crate) use status::{Disk, Reach, SandboxStatus, Startup, Status, VaultStatus};
+pub(crate) use status::{Disk, Intake, Reach, SandboxStatus, Startup, Status, VaultStatus};
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

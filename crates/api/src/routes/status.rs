@@ -31,6 +31,7 @@ pub(crate) struct Status {
     pub(crate) startup: Startup,
     pub(crate) vault: VaultStatus,
     pub(crate) disk: Disk,
+    pub(crate) intake: Intake,
     pub(crate) sandbox: SandboxStatus,
     pub(crate) reach: Reach,
     /// Whether it starts with the computer; null where this host has no say in that.
@@ -197,6 +198,17 @@ pub(crate) struct Disk {
     full: bool,
 }
 
+/// How what comes is keeping up with being written.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+pub(crate) struct Intake {
+    /// How much waits to be written, in units of a request or 1 KiB of its body.
+    waiting: u64,
+    /// The most that may wait; what comes beyond that is told to come again.
+    room: u64,
+    /// How many refusals were not noted since the start, because too many came at once.
+    refusals_dropped: u64,
+}
+
 /// Whether this host runs the pretend shop, and as what it is connected.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
 pub(crate) struct SandboxStatus {
@@ -289,6 +301,11 @@ pub(crate) async fn get_status(
             database_bytes: status.database_bytes,
             free_bytes: status.free_bytes,
             full: status.disk_full,
+        },
+        intake: Intake {
+            waiting: status.intake.0 as u64,
+            room: status.intake.1 as u64,
+            refusals_dropped: status.refusals_dropped,
         },
         sandbox: SandboxStatus {
             enabled: engine.sandbox().is_some(),

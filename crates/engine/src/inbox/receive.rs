@@ -223,6 +223,11 @@ impl Engine {
         self.note_refusal(open.as_deref(), delivery, reason, message.into(), self.now());
     }
 
+    /// Notes bytes that came to no inbox because they are no request, and why that is.
+    pub fn refuse_unread(&self, delivery: &Delivery, reason: Reason, why: &str) {
+        self.note_refusal(None, delivery, reason, why.into(), self.now());
+    }
+
     fn no_connector(&self, open: &OpenInbox, delivery: &Delivery) -> Received {
         let message = format!("the connector `{}` cannot be read", open.inbox.inbox.connector);
         self.note_refusal(Some(open), delivery, Reason::NoConnector, message, self.now());

@@ -16,6 +16,7 @@ const MARGIN: u64 = 64 << 20;
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_log_and_records.sql"),
     include_str!("migrations/0002_ledger.sql"),
+    include_str!("migrations/0003_refusals_of_strangers.sql"),
 ];
 
 /// The newest format in `migrations`.

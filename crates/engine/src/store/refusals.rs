@@ -3,7 +3,7 @@
 use domain::id::{InboxId, RefusalId};
 use domain::page::Count;
 use domain::page::{Page, Slice};
-use domain::refusal::{NewRefusal, Reason, Refusal};
+use domain::refusal::{NewRefusal, Refusal};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, named_params};
 
@@ -47,19 +47,24 @@ fn refusal(row: &Row<'_>) -> Result<Refusal> {
     })
 }
 
-/// Notes refusals and drops what is beyond the bounds.
-pub(super) fn insert(db: &Connection, refusals: &[NewRefusal]) -> Result<()> {
+/// The minute since 1970 in which a refusal is counted with its like: those that are for no inbox,
+/// which strangers can cause without end.
+pub(super) fn minute(refusal: &NewRefusal) -> Option<i64> {
+    refusal.inbox.is_none().then(|| millis(refusal.at).div_euclid(60_000))
+}
+
+/// Notes refusals and how many times each, and drops what is beyond the bounds.
+pub(super) fn insert(db: &Connection, refusals: &[(NewRefusal, u32)]) -> Result<()> {
     let mut statement = db.prepare_cached(
         "insert into refusals (inbox, at, address, method, path, reason, message, headers,
-                               body_start, size_bytes, minute)
+                               body_start, size_bytes, times, minute)
          values (:inbox, :at, :address, :method, :path, :reason, :message, :headers, :body_start,
-                 :size_bytes, :minute)
-         on conflict (minute, coalesce(address, '')) where minute is not null do update
-             set times = times + 1, at = max(at, excluded.at)",
+                 :size_bytes, :times, :minute)
+         on conflict (minute, coalesce(address, ''), reason, message) where minute is not null
+             do update set times = times + excluded.times, at = max(at, excluded.at)",
     )?;
     let mut inboxes = Vec::new();
-    for refusal in refusals {
-        let unknown = refusal.reason == Reason::UnknownPath;
+    for (refusal, times) in refusals {
         let body_start = &refusal.body_start[..refusal.body_start.len().min(BODY_START)];
         statement.execute(named_params! {
             ":inbox": refusal.inbox.map(InboxId::get),
@@ -72,7 +77,8 @@ pub(super) fn insert(db: &Connection, refusals: &[NewRefusal]) -> Result<()> {
             ":headers": to_json(&kept(&refusal.headers))?,
             ":body_start": body_start,
             ":size_bytes": refusal.size_bytes,
-            ":minute": unknown.then(|| millis(refusal.at).div_euclid(60_000)),
+            ":times": times,
+            ":minute": minute(refusal),
         })?;
         if !inboxes.contains(&refusal.inbox) {
             inboxes.push(refusal.inbox);
@@ -81,7 +87,7 @@ pub(super) fn insert(db: &Connection, refusals: &[NewRefusal]) -> Result<()> {
     for inbox in inboxes {
         keep_newest(db, inbox)?;
     }
-    if let Some(now) = refusals.iter().map(|refusal| refusal.at).max() {
+    if let Some(now) = refusals.iter().map(|(refusal, _)| refusal.at).max() {
         drop_old(db, now)?;
     }
     Ok(())
@@ -152,7 +158,7 @@ pub(super) fn get(db: &Connection, id: RefusalId) -> Result<Refusal> {
     one(db, &sql, named_params! { ":id": id.get() }, refusal)
 }
 
-/// How many requests were refused since then, those to unknown paths left out.
+/// How many requests were refused since then, those for no inbox left out.
 pub(super) fn count(db: &Connection, since: Timestamp) -> Result<Count> {
     let count = db
         .prepare_cached(

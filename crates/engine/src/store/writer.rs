@@ -10,14 +10,14 @@
 //! A panic here ends the process: memory and disk may no longer agree, and a listener that takes
 //! requests without writing them is worse than none.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use domain::event::Accepted;
 use domain::id::InboxId;
-use domain::refusal::NewRefusal;
+use domain::refusal::{NewRefusal, Reason};
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -40,6 +40,8 @@ const UNIT: usize = 1 << 10;
 const OTHERS: usize = 512;
 /// How many refusals may wait; more are counted and dropped.
 const REFUSALS: usize = 1_024;
+/// How many rows of refusals that are for no inbox may wait. Each counts many.
+const STRANGERS: usize = TURN_ROWS;
 
 /// A write of any kind but intake.
 pub(super) trait Work: Send {
@@ -74,6 +76,9 @@ struct Queue {
     intake: VecDeque<Batch>,
     others: VecDeque<Box<dyn Work>>,
     refusals: VecDeque<NewRefusal>,
+    /// Those for no inbox, counted here so that a flood of them neither fills the queue nor is
+    /// forgotten.
+    strangers: HashMap<Stranger, (NewRefusal, u32)>,
     /// Whether the writer sleeps; nobody wakes it needlessly.
     idle: bool,
     closing: bool,
@@ -81,9 +86,15 @@ struct Queue {
 
 impl Queue {
     fn is_empty(&self) -> bool {
-        self.intake.is_empty() && self.others.is_empty() && self.refusals.is_empty()
+        self.intake.is_empty()
+            && self.others.is_empty()
+            && self.refusals.is_empty()
+            && self.strangers.is_empty()
     }
 }
+
+/// What refusals that are for no inbox have one row for: minute, address, reason, message.
+type Stranger = (i64, Option<String>, Reason, String);
 
 /// Is told an inbox.
 type Tell = Box<dyn Fn(Option<InboxId>) + Send + Sync>;
@@ -212,8 +223,20 @@ impl Shared {
     pub(super) fn refuse(&self, refusal: NewRefusal) {
         let mut taken = false;
         let _ = self.push(|queue| {
-            if queue.refusals.len() < REFUSALS {
-                queue.refusals.push_back(refusal);
+            let Some(minute) = refusals::minute(&refusal) else {
+                if queue.refusals.len() < REFUSALS {
+                    queue.refusals.push_back(refusal);
+                    taken = true;
+                }
+                return;
+            };
+            let key = (minute, refusal.address.clone(), refusal.reason, refusal.message.clone());
+            if let Some((last, times)) = queue.strangers.get_mut(&key) {
+                last.at = last.at.max(refusal.at);
+                *times = times.saturating_add(1);
+                taken = true;
+            } else if queue.strangers.len() < STRANGERS {
+                queue.strangers.insert(key, (refusal, 1));
                 taken = true;
             }
         });
@@ -394,6 +417,7 @@ fn reopen(shared: &Shared, open: &impl Fn() -> Result<Connection>) -> Option<Con
         }
         let others = std::mem::take(&mut queue.others);
         queue.refusals.clear();
+        queue.strangers.clear();
         for work in others {
             let _ = work.answer(Err(error.clone()));
         }
@@ -558,19 +582,21 @@ impl Group<'_, '_> {
     }
 
     fn write_refusals(&mut self) -> Result<()> {
-        let taken: Vec<NewRefusal> = {
+        let taken: Vec<(NewRefusal, u32)> = {
             let mut queue = self.shared.lock();
             let n = queue.refusals.len().min(TURN_ROWS);
-            queue.refusals.drain(..n).collect()
+            let strangers = std::mem::take(&mut queue.strangers).into_values();
+            queue.refusals.drain(..n).map(|refusal| (refusal, 1)).chain(strangers).collect()
         };
         if taken.is_empty() {
             return Ok(());
         }
         if let Err(error) = in_savepoint(self.db, |db| refusals::insert(db, &taken)) {
-            self.shared.dropped.fetch_add(taken.len() as u64, Ordering::Relaxed);
+            let lost = taken.iter().map(|(_, times)| u64::from(*times)).sum();
+            self.shared.dropped.fetch_add(lost, Ordering::Relaxed);
             tracing::warn!(%error, "refusals could not be noted");
         } else {
-            self.refused = taken.iter().map(|refusal| refusal.inbox).collect();
+            self.refused = taken.iter().map(|(refusal, _)| refusal.inbox).collect();
             self.refused.sort_unstable();
             self.refused.dedup();
         }

@@ -1341,6 +1341,24 @@ export interface components {
             /** @description One number a step, oldest first. */
             counts: number[];
         };
+        /** @description How what comes is keeping up with being written. */
+        Intake: {
+            /**
+             * Format: int64
+             * @description How much waits to be written, in units of a request or 1 KiB of its body.
+             */
+            waiting: number;
+            /**
+             * Format: int64
+             * @description The most that may wait; what comes beyond that is told to come again.
+             */
+            room: number;
+            /**
+             * Format: int64
+             * @description How many refusals were not noted since the start, because too many came at once.
+             */
+            refusals_dropped: number;
+        };
         /** @description The address on which the browser landed. */
         LandedOn: {
             /** Format: uri */
@@ -1694,6 +1712,7 @@ export interface components {
             startup: components["schemas"]["Startup"];
             vault: components["schemas"]["VaultStatus"];
             disk: components["schemas"]["Disk"];
+            intake: components["schemas"]["Intake"];
             sandbox: components["schemas"]["SandboxStatus"];
             reach: components["schemas"]["Reach"];
             /** @description Whether it starts with the computer; null where this host has no say in that. */

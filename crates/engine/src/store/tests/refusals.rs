@@ -119,3 +119,27 @@ async fn more_refusals_than_can_wait_are_counted_and_dropped() {
     desk.store.accept(vec![arrival(inbox, 1)]).await.unwrap();
     assert!(desk.refused(Some(inbox)).await.len() <= 1_000);
 }
+
+#[tokio::test]
+async fn a_flood_of_strangers_is_counted_to_the_last_one() {
+    let desk = Desk::new();
+    let inbox = desk.inbox("a").await;
+    let mut slow = refusal(None, 61);
+    slow.reason = Reason::TooSlow;
+    desk.refuse(vec![refusal(Some(inbox), 59)]).await;
+
+    for _ in 0..50_000 {
+        desk.store.refuse(refusal(None, 60));
+        desk.store.refuse(slow.clone());
+    }
+    desk.refuse(vec![refusal(None, 60)]).await;
+
+    let mut rows: Vec<_> =
+        desk.refused(None).await.iter().map(|it| (it.times, it.refused.reason)).collect();
+    rows.sort_by_key(|(times, _)| *times);
+    assert_eq!(
+        rows,
+        [(1, Reason::WrongSignature), (50_000, Reason::TooSlow), (50_001, Reason::UnknownPath)]
+    );
+    assert_eq!(desk.store.refusals_dropped(), 0);
+}
