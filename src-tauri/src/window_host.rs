@@ -40,6 +40,10 @@ impl Host for WindowHost {
         HostKind::Window
     }
 
+    fn program(&self) -> String {
+        host::places::program()
+    }
+
     fn open_url(&self, url: &Url) -> Result<(), Error> {
         match browser::open(url) {
             Err(Error::NoBrowser) if self.is_sandbox(url) => {

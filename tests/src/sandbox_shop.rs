@@ -130,7 +130,7 @@ async fn a_denied_consent_says_so_and_can_be_tried_again() {
     let again = app.post(&format!("/api/connections/{id}/authorize"), json!({})).await.json();
     consent(again["authorize_url"].as_str().unwrap(), "allow").await;
 
-    assert!(connection["why"].as_str().is_some_and(|why| !why.is_empty()));
+    assert!(connection["why"].as_str().is_some_and(|why| why.contains("was not allowed")));
     app.until("the connection being ready", async |app| {
         (app.read(&format!("/api/connections/{id}")).await["state"] == "ready").then_some(())
     })
@@ -153,6 +153,26 @@ async fn one_click_takes_all_of_it_away() {
     let inboxes = app.read("/api/inboxes").await;
     assert_eq!(inboxes["inboxes"].as_array().unwrap().len(), 1);
     assert_eq!(app.read("/api/events/count").await["count"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_fails_is_remembered_until_one_succeeds() {
+    let app = TestApp::with_shop().await;
+    let opened = connected(&app).await;
+    let path = format!("/api/connections/{}", opened["connection"]["id"].as_str().unwrap());
+    let check = format!("{path}/check");
+
+    app.patch("/api/sandbox", json!({ "faults": { "answer_500": 1 } })).await;
+    let failed = app.post(&check, json!({})).await;
+    let bad = app.read(&path).await;
+    app.patch("/api/sandbox", json!({ "faults": { "answer_500": 0 } })).await;
+    let mended = app.post(&check, json!({})).await.json();
+
+    assert_eq!(failed.status, StatusCode::BAD_GATEWAY);
+    let message = failed.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.starts_with("Sandbox shop: "), "{message}");
+    assert!(bad["fault"]["why"].as_str().unwrap().contains("500"), "{bad}");
+    assert_eq!(mended["fault"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -138,6 +138,12 @@ impl ApiError {
         self
     }
 
+    /// Says whom it is about, where its own words name an address at most.
+    pub(crate) fn about(mut self, name: &str) -> Self {
+        self.error.message = format!("{name}: {}", self.error.message);
+        self
+    }
+
     /// The status that it is answered with.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -508,7 +514,7 @@ impl From<outgoing::Error> for ApiError {
             outgoing::Error::Status { .. } => (
                 StatusCode::BAD_GATEWAY,
                 Code::BadAnswer,
-                "Read what the provider says, then try again.",
+                "Read what it says, then try again.",
             ),
         };
         Self::new(status, code, message).hint(hint)

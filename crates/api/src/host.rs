@@ -37,6 +37,11 @@ pub trait Host: Send + Sync + 'static {
     /// Which one it is.
     fn kind(&self) -> HostKind;
 
+    /// How the command line is called in a shell of this computer.
+    fn program(&self) -> String {
+        "patchbay".into()
+    }
+
     /// Opens a page in the system's browser. Only `http` and `https` get here.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ pub fn unavailable(error: &ApiError, host: &Arc<dyn Host>, data_dir: &Path) -> R
         host: host.kind(),
         platform: std::env::consts::OS,
         data_dir: data_dir.display().to_string(),
+        program: host.program(),
         api_url: None,
         ingress_url: None,
         startup: Startup::failed(&error),

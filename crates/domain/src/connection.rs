@@ -70,6 +70,17 @@ pub struct Connection {
     pub mode: Option<Mode>,
     /// When it last worked again after it had needed its user.
     pub recovered_at: Option<Timestamp>,
+    /// What went wrong with the last check, if that failed.
+    pub fault: Option<CheckFault>,
+}
+
+/// A check that did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckFault {
+    /// What happened, in a sentence for the user.
+    pub why: String,
+    /// When it was made.
+    pub at: Timestamp,
 }
 
 /// Requests of a connection that were alike and followed each other: what they carried, and where

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::connection::{Connection, ConnectionState, NewConnection};
+use domain::connection::{CheckFault, Connection, ConnectionState, NewConnection};
 use domain::connector::{Connector, FormField, Status, Way, WayKind};
 use domain::id::ConnectionId;
 use domain::json::Json;
@@ -352,12 +352,27 @@ impl Engine {
             // Nobody has to do anything for this way: it is simply tried again.
             self.connection_ready(id).await?;
         }
-        let credential = self.credential(&connection).await?;
+        let outcome = self.check_once(&connection, &connector, way).await;
+        if let Err(error) = &outcome {
+            self.check_failed(id, error).await?;
+        }
+        self.connection_changed();
+        outcome?;
+        self.connection(id).await
+    }
+
+    async fn check_once(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        way: &Way,
+    ) -> Result<(), Error> {
+        let credential = self.credential(connection).await?;
         if let Some(check) = way.check.as_ref().or(connector.check.as_ref()) {
-            let values = self.values(&connection, &connector, &credential.values);
+            let values = self.values(connection, connector, &credential.values);
             let request =
                 ApiRequest::from_ask(&check.ask, &values).map_err(outgoing::Error::from)?;
-            let answer = self.call_for(&connection, &request, Purpose::check()).await?;
+            let answer = self.call_for(connection, &request, Purpose::check()).await?;
             let account = match &check.account {
                 None => None,
                 Some(at) => {
@@ -366,10 +381,20 @@ impl Engine {
                     at.text_of(&body, self.now()).map(|name| outgoing::said(&name, &secrets, 200))
                 }
             };
-            self.inner.store.set_connection_checked(id, account, self.now()).await?;
+            self.inner.store.set_connection_checked(connection.id, account, self.now()).await?;
         }
-        self.connection_changed();
-        self.connection(id).await
+        Ok(())
+    }
+
+    /// Notes what went wrong with a check, so that nobody takes the connection for a good one. A
+    /// credential that was refused is noted already: the connection needs a sign-in.
+    async fn check_failed(&self, id: ConnectionId, error: &Error) -> store::Result<()> {
+        let Error::Check(error) = error else { return Ok(()) };
+        if matches!(error, outgoing::Error::SignIn(_) | outgoing::Error::Credentials(_)) {
+            return Ok(());
+        }
+        let fault = CheckFault { why: error.to_string(), at: self.now() };
+        self.inner.store.set_connection_fault(id, fault).await
     }
 
     /// Notes that a connection can be used, and lets go on what waited for that: its syncs, and

@@ -117,6 +117,10 @@ impl Host for Headless {
         HostKind::Headless
     }
 
+    fn program(&self) -> String {
+        host::places::program()
+    }
+
     fn open_url(&self, _: &Url) -> Result<(), Error> {
         Err(Error::NoBrowser)
     }

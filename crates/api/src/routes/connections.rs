@@ -7,7 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use domain::connection::ConnectionState as Stored;
 use domain::connector;
 use domain::id::ConnectionId;
-use engine::connection::{ConnectionRequest, ConnectionStatus};
+use engine::connection::{ConnectionRequest, ConnectionStatus, Error};
 use engine::sign_in::Revoked;
 use engine::{Engine, outgoing};
 use http::StatusCode;
@@ -42,6 +42,9 @@ pub(crate) struct Connection {
     /// When its credentials last worked.
     #[serde(skip_serializing_if = "Option::is_none")]
     checked_at: Option<Time>,
+    /// What went wrong with the last check, until one succeeds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<CheckFault>,
     created_at: Time,
     /// Which way in.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,6 +103,15 @@ impl From<engine::sign_in::DeviceCode> for DeviceCode {
     }
 }
 
+/// A check that did not succeed.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct CheckFault {
+    /// What happened.
+    why: String,
+    /// When it was made.
+    at: Time,
+}
+
 /// What a connection can do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -136,6 +148,7 @@ impl From<ConnectionStatus> for Connection {
             since: since.map(Time::from),
             account: stored.account,
             checked_at: stored.checked_at.map(Time::from),
+            fault: stored.fault.map(|fault| CheckFault { why: fault.why, at: fault.at.into() }),
             created_at: stored.created_at.into(),
             way: status.way,
             token_expires_at: stored.token_expires_at.map(Time::from),
@@ -452,7 +465,15 @@ pub(crate) async fn check_connection(
     State(engine): State<Engine>,
     Path(id): Path<ConnectionId>,
 ) -> Result<Json<Connection>, ApiError> {
-    Ok(Json(engine.check_connection(id).await?.into()))
+    match engine.check_connection(id).await {
+        Ok(status) => Ok(Json(status.into())),
+        // The host alone, `127.0.0.1` say, tells nobody which of their accounts it is about.
+        Err(error @ Error::Check(_)) => {
+            let name = engine.connection(id).await?.connection.connection.name;
+            Err(ApiError::from(error).about(&name))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Which secrets of a connection went where. Names and hosts, never a value.

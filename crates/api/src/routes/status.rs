@@ -24,6 +24,8 @@ pub(crate) struct Status {
     /// `linux`, `macos`, `windows`.
     pub(crate) platform: &'static str,
     pub(crate) data_dir: String,
+    /// How the command line is called in a shell: `patchbay`, or its full path.
+    pub(crate) program: String,
     #[schema(required)]
     pub(crate) api_url: Option<String>,
     #[schema(required)]
@@ -293,6 +295,7 @@ pub(crate) async fn get_status(
         host: host.kind(),
         platform: std::env::consts::OS,
         data_dir: status.data_dir.display().to_string(),
+        program: host.program(),
         api_url: addresses.api.as_ref().map(crate::bare),
         ingress_url: addresses.ingress.as_ref().map(crate::bare),
         startup: Startup::ready(),

@@ -26,7 +26,7 @@ mod tests;
 
 use std::time::Duration;
 
-use domain::connection::Connection;
+use domain::connection::{Connection, ConnectionState};
 use domain::connector::{
     Connector, Endpoint, LoopbackHost, OauthCode, Pkce, Redirect, Way, WayKind,
 };
@@ -221,6 +221,9 @@ impl Engine {
         let task = tokio::spawn(async move {
             let _end = stop.drop_guard();
             let outcome = engine.finish(id, &browser, &landed).await;
+            if let Err(error) = &outcome {
+                engine.sign_in_failed(id, error).await;
+            }
             engine.connection_changed();
             outcome
         });
@@ -417,6 +420,22 @@ impl Engine {
         Ok(self.connection(id).await?)
     }
 
+    /// Leaves word of why a sign-in came to nothing, for whoever looks at the connection. One whose
+    /// earlier sign-in still works goes on as it is.
+    async fn sign_in_failed(&self, id: ConnectionId, error: &Error) {
+        let Ok(connection) = self.inner.store.connection(id).await else { return };
+        if !matches!(connection.connection.state, ConnectionState::NeedsSignIn { .. }) {
+            return;
+        }
+        let why = match error {
+            Error::Denied(why) => format!("{why}. Sign in again, and allow what is asked for."),
+            other => format!("{other}. Sign in again."),
+        };
+        if let Err(error) = self.connection_needs_sign_in(id, begun(&why)).await {
+            tracing::warn!(%id, %error, "why a sign-in failed was not stored");
+        }
+    }
+
     /// Asks for the account's name. The sign-in has succeeded whatever comes of it.
     async fn name_account(&self, id: ConnectionId) {
         match tokio::time::timeout(FIRST_CHECK, self.check_connection(id)).await {
@@ -505,6 +524,13 @@ impl From<KeepError> for outgoing::Error {
             KeepError::Store(error) => Self::Store(error),
         }
     }
+}
+
+/// The text with a capital letter at its beginning.
+fn begun(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).collect()
 }
 
 /// Why what a user consented to did not become tokens.

@@ -466,7 +466,8 @@ async fn consent_that_is_denied_ends_the_sign_in_with_a_sentence() {
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(page.contains("access was not allowed"), "{page}");
     is_closed(&landed).await;
-    assert_eq!(bench.why(id).await, "It has not been signed in yet.");
+    let told = "Access was not allowed on its page. Sign in again, and allow what is asked for.";
+    assert_eq!(bench.why(id).await, told);
 
     let authorize = bench.engine.authorize(id).await.unwrap();
     let query: HashMap<_, _> = authorize.authorize_url.query_pairs().into_owned().collect();

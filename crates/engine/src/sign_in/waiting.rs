@@ -258,13 +258,13 @@ impl Landed {
     pub(super) fn denied(&self) -> Option<String> {
         let error = self.error.as_deref()?;
         if error == "access_denied" {
-            return Some("access was not allowed on the provider's page".into());
+            return Some("access was not allowed on its page".into());
         }
         Some(match &self.description {
             Some(description) => {
-                format!("the provider refused the sign-in: {description} ({error})")
+                format!("its page refused the sign-in: {description} ({error})")
             }
-            None => format!("the provider refused the sign-in: {error}"),
+            None => format!("its page refused the sign-in: {error}"),
         })
     }
 }

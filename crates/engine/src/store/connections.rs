@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::connection::{Connection as Stored, ConnectionState, NewConnection};
+use domain::connection::{CheckFault, Connection as Stored, ConnectionState, NewConnection};
 use domain::connector::Mode;
 use domain::id::ConnectionId;
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use rusqlite::{Connection, Row, named_params};
 use super::{Result, changed_one, from_json, millis, one, rows, time, to_json};
 
 const COLUMNS: &str = "id, connector, name, way, settings, sandbox, state, account, checked_at,
-    created_at, secrets, token_expires_at, rotating_since, mode, recovered_at";
+    created_at, secrets, token_expires_at, rotating_since, mode, recovered_at, fault, fault_at";
 
 fn connection(row: &Row<'_>) -> Result<Stored> {
     Ok(Stored {
@@ -36,6 +36,10 @@ fn connection(row: &Row<'_>) -> Result<Stored> {
             _ => None,
         },
         recovered_at: row.get::<_, Option<i64>>(14)?.map(time).transpose()?,
+        fault: match (row.get::<_, Option<String>>(15)?, row.get::<_, Option<i64>>(16)?) {
+            (Some(why), Some(at)) => Some(CheckFault { why, at: time(at)? }),
+            _ => None,
+        },
     })
 }
 
@@ -88,8 +92,10 @@ pub(super) fn update(
 
 pub(super) fn set_state(db: &Connection, id: ConnectionId, state: &ConnectionState) -> Result<()> {
     changed_one(
-        db.prepare_cached("update connections set state = :state where id = :id")?
-            .execute(named_params! { ":state": to_json(state)?, ":id": id.get() })?,
+        db.prepare_cached(
+            "update connections set state = :state, fault = null, fault_at = null where id = :id",
+        )?
+        .execute(named_params! { ":state": to_json(state)?, ":id": id.get() })?,
     )
 }
 
@@ -102,7 +108,7 @@ pub(super) fn set_ready(db: &Connection, id: ConnectionId, at: Timestamp) -> Res
                      when state ->> 'state' = 'needs_sign_in' and checked_at is not null then :at
                      else recovered_at
                  end,
-                 state = :state
+                 state = :state, fault = null, fault_at = null
              where id = :id",
         )?
         .execute(named_params! {
@@ -133,9 +139,23 @@ pub(super) fn set_checked(
     changed_one(
         db.prepare_cached(
             "update connections
-             set account = coalesce(:account, account), checked_at = :at where id = :id",
+             set account = coalesce(:account, account), checked_at = :at,
+                 fault = null, fault_at = null
+             where id = :id",
         )?
         .execute(named_params! { ":account": account, ":at": millis(at), ":id": id.get() })?,
+    )
+}
+
+/// Notes what went wrong with a check, until one succeeds.
+pub(super) fn set_fault(db: &Connection, id: ConnectionId, fault: &CheckFault) -> Result<()> {
+    changed_one(
+        db.prepare_cached("update connections set fault = :why, fault_at = :at where id = :id")?
+            .execute(named_params! {
+                ":why": fault.why,
+                ":at": millis(fault.at),
+                ":id": id.get(),
+            })?,
     )
 }
 

@@ -37,7 +37,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::connection::{Connection, ConnectionState, LedgerEntry, NewConnection};
+use domain::connection::{CheckFault, Connection, ConnectionState, LedgerEntry, NewConnection};
 use domain::connector::Mode;
 use domain::event::{Accepted, Arrival, Event, EventFilter, EventRate, EventSummary};
 use domain::id::{
@@ -446,6 +446,10 @@ impl Store {
         at: Timestamp,
     ) -> Result<()> {
         self.write(move |db| connections::set_checked(db, id, account.as_deref(), at)).await
+    }
+    /// Notes what went wrong with its last check.
+    pub async fn set_connection_fault(&self, id: ConnectionId, fault: CheckFault) -> Result<()> {
+        self.write(move |db| connections::set_fault(db, id, &fault)).await
     }
     /// Notes that a token rotation begins: written before the request that spends the old token.
     pub async fn begin_rotation(&self, id: ConnectionId, at: Timestamp) -> Result<()> {

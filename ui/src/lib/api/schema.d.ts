@@ -913,6 +913,13 @@ export interface components {
          * @enum {string}
          */
         ChangedNoun: "events" | "refusals" | "inboxes" | "connections" | "syncs" | "records" | "tunnels" | "status" | "*";
+        /** @description A check that did not succeed. */
+        CheckFault: {
+            /** @description What happened. */
+            why: string;
+            /** @description When it was made. */
+            at: components["schemas"]["Time"];
+        };
         /** @description A value that a field may have. */
         Choice: {
             value: string;
@@ -936,6 +943,7 @@ export interface components {
             /** @description The account's own name. */
             account?: string | null;
             checked_at?: components["schemas"]["Time"] | null;
+            fault?: components["schemas"]["CheckFault"] | null;
             created_at: components["schemas"]["Time"];
             /** @description Which way in. */
             way?: string | null;
@@ -1707,6 +1715,8 @@ export interface components {
             /** @description `linux`, `macos`, `windows`. */
             platform: string;
             data_dir: string;
+            /** @description How the command line is called in a shell: `patchbay`, or its full path. */
+            program: string;
             api_url: string | null;
             ingress_url: string | null;
             startup: components["schemas"]["Startup"];
