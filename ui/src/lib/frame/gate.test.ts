@@ -50,6 +50,13 @@ test("without a vault the one command that helps is named", () => {
   });
 });
 
+test("what the system says of its keychain is told to those who ask", () => {
+  const message = "there is no keychain: zbus error: I/O error";
+  const found = gate(status({ vault: { state: "missing", kind: "missing", message } }));
+  expect(found?.detail).toBe(message);
+  expect(`${found?.title} ${found?.text} ${found?.hint}`).not.toContain("zbus");
+});
+
 test("data that cannot be opened matters more than the vault", () => {
   const both = status({ startup: { state: "owned" }, vault: { state: "locked" }, full: true });
   expect(gate(both)?.id).toBe("owned");

@@ -10,6 +10,8 @@ export interface Gate {
   text?: string | undefined;
   hint?: string | undefined;
   command?: string | undefined;
+  /** What the system said, for those who want to know. */
+  detail?: string | undefined;
   /** The page can be used all the same, with a banner. */
   passable: boolean;
 }
@@ -74,11 +76,9 @@ export function gate(status: Status): Gate | null {
     return {
       id: "vault_missing",
       title: "There is no keychain here to keep secrets in",
-      text: vault.message
-        ? sentence(vault.message)
-        : "Signing secrets and tokens need a place that is not a plain file.",
-      hint:
-        vault.hint ?? "This makes a sealed file and a key for it. Start Patchbay again after it.",
+      text: "Signing secrets and tokens need a place that is not a plain file.",
+      hint: "This makes a sealed file and a key for it. Start Patchbay again after it.",
+      detail: vault.message ?? undefined,
       command: "patchbay vault init",
       passable: true,
     };
@@ -97,8 +97,9 @@ export function gate(status: Status): Gate | null {
     return {
       id: "vault_broken",
       title: "The vault cannot be read",
-      text: vault.message ? sentence(vault.message) : undefined,
+      text: "Tokens and signing secrets cannot be used until it can. Nothing is lost.",
       hint: vault.hint ?? undefined,
+      detail: vault.message ?? undefined,
       passable: true,
     };
   }

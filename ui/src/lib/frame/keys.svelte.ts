@@ -1,4 +1,4 @@
-// Keys without a modifier. They act nowhere where something can be typed, nor under a dialog, and can be
+// Keys, all but one without a modifier. They act nowhere where something can be typed, nor under a dialog, and can be
 // switched off in Settings.
 
 import { untrack } from "svelte";
@@ -32,6 +32,9 @@ export function sequence(): (key: string, at: number, known: ReadonlySet<string>
   };
 }
 
+/** The keys of the palette, as they are called here. */
+export const PALETTE = globalThis.navigator?.userAgent.includes("Mac") ? ["⌘", "K"] : ["Ctrl", "K"];
+
 class Keys {
   groups = $state.raw<readonly Group[]>([]);
   /** The groups as they are shown: one for each title. */
@@ -46,6 +49,8 @@ class Keys {
   });
   /** Whether all keys are shown. */
   shown = $state(false);
+  /** Whether everything can be found by its name now. */
+  palette = $state(false);
   #next = sequence();
 
   /** Takes in some bindings; the ones that came last win. Returns how to let go of them. */
@@ -59,6 +64,12 @@ class Keys {
   }
 
   press(event: KeyboardEvent) {
+    // The one key with a modifier: it works while somebody types, too.
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      this.palette = !this.palette && !document.querySelector('[role="dialog"]');
+      return;
+    }
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     if (typing(event) || document.querySelector('[role="dialog"], [role="menu"]')) return;
     if (!preferences.keys && event.key !== "Escape") return;

@@ -53,3 +53,30 @@ test("a tunnel that was switched off is no trouble", () => {
     "bore has stopped. Nobody outside reaches it.",
   ]);
 });
+
+test("a tunnel that is on and does not prove itself is trouble", () => {
+  const tunnel = { id: "tun_1", name: "bore", state: "unproved" } as Tunnel;
+  expect(find({ tunnels: [tunnel] })).toEqual([
+    "bore is on, and not proved yet. Senders may not reach your inboxes.",
+  ]);
+});
+
+test("a check that failed is trouble, though the connection can still be used", () => {
+  const fault = { why: "127.0.0.1 answered 500", at: "2026-11-24T12:40:00Z" };
+  expect(find({ connections: [connection({ fault })], syncs: [sync({ state: "failed" })] })).toEqual([
+    "Acme check failed 12:40. 127.0.0.1 answered 500.",
+    "Orders of Acme failed.",
+  ]);
+});
+
+test("an inbox without its secret is trouble", () => {
+  const inbox = {
+    id: "inb_1",
+    name: "Shop",
+    registration: { state: "by_hand" },
+    missing_secrets: ["signing_secret"],
+  } as unknown as Inbox;
+  expect(find({ inboxes: [inbox] })).toEqual([
+    "Shop has no signing secret, so it refuses everything that is sent to it.",
+  ]);
+});

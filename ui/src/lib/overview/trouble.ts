@@ -25,8 +25,10 @@ export interface Everything {
 
 /** The list, where what follows from a connection that waits is told with it. */
 export function troubles(all: Everything, reading: Reading): Trouble[] {
-  const down = all.connections.filter((each) => ["needs_sign_in", "broken"].includes(each.state));
-  const isDown = new Set(down.map((each) => each.id));
+  const down = all.connections.filter(
+    (each) => ["needs_sign_in", "broken"].includes(each.state) || each.fault,
+  );
+  const isDown = new Set(down.filter((each) => each.state !== "ready").map((each) => each.id));
 
   const out: Trouble[] = [
     ...down.map((each) => connection(each, reading)),
@@ -34,10 +36,13 @@ export function troubles(all: Everything, reading: Reading): Trouble[] {
       .filter((each) => !isDown.has(each.connection))
       .map((each) => sync(each, reading))
       .filter((each) => urgency(each.state) === 0),
+    ...all.inboxes.filter(lacksSecret).map(withoutSecret),
     ...all.inboxes
       .filter((each) => each.registration.state === "failed")
       .map((each) => inbox(each, reading)),
-    ...all.tunnels.filter((each) => each.state === "failed").map((each) => tunnel(each, reading)),
+    ...all.tunnels
+      .filter((each) => each.state === "failed" || each.state === "unproved")
+      .map((each) => tunnel(each, reading)),
   ];
   return out.sort((a, b) => urgency(a.state) - urgency(b.state));
 }
@@ -48,13 +53,31 @@ function connection(each: Connection, reading: Reading): Trouble {
       ? ` ${each.syncs} ${each.syncs === 1 ? "sync waits" : "syncs wait"} for it.`
       : "";
   const state = connectionState(each, reading);
+  const why = each.state === "ready" ? each.fault?.why : each.why;
+  const signIn = each.state === "needs_sign_in";
   return {
     id: each.id,
     state,
     who: each.name,
-    what: `${state.word}.${each.why ? ` ${sentence(each.why)}` : ""}${wait}`,
-    action: each.state === "broken" ? "See connection" : "Sign in",
-    href: `/connections?connection=${each.id}`,
+    what: `${state.word}.${why ? ` ${sentence(why)}` : ""}${each.state === "ready" ? "" : wait}`,
+    action: signIn ? "Sign in" : "See connection",
+    href: signIn ? `/connections?connection=${each.id}` : "/connections",
+  };
+}
+
+/** Whether it refuses everything, since it does not know what its sender signs with. */
+function lacksSecret(each: Inbox): boolean {
+  return each.missing_secrets.length > 0;
+}
+
+function withoutSecret(each: Inbox): Trouble {
+  return {
+    id: `${each.id} secret`,
+    state: { tone: "warn", shape: "clock", word: "has no secret" },
+    who: each.name,
+    what: "has no signing secret, so it refuses everything that is sent to it.",
+    action: "Enter its secret",
+    href: `/inboxes?inbox=${each.id}`,
   };
 }
 
@@ -87,7 +110,11 @@ function tunnel(each: Tunnel, reading: Reading): Trouble {
     id: each.id,
     state: tunnelState(each, reading),
     who: each.name,
-    what: `has stopped.${each.why ? ` ${sentence(each.why)}` : ""} Nobody outside reaches it.`,
+    what:
+      each.state === "failed"
+        ? `has stopped.${each.why ? ` ${sentence(each.why)}` : ""} Nobody outside reaches it.`
+        : `is on, and ${tunnelState(each, reading).word}.${each.why ? ` ${sentence(each.why)}` : ""} ` +
+          "Senders may not reach your inboxes.",
     action: "See tunnel",
     href: "/inboxes/tunnels",
   };

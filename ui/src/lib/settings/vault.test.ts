@@ -14,7 +14,8 @@ test("a sealed file warns of its key", () => {
 
 test("where there is none, one command helps", () => {
   const said = words({ kind: "missing", state: "missing", message: "no keychain answers" });
-  expect(said.text).toBe("No keychain answers.");
+  expect(said.text).not.toContain("no keychain answers");
+  expect(said.detail).toBe("no keychain answers");
   expect(said.command).toBe("patchbay vault init");
 });
 

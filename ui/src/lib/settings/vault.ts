@@ -1,7 +1,6 @@
 // The vault in sentences: where secrets are, whether that works, and what to do where it does not.
 
 import type { Status } from "$lib/api/client";
-import { sentence } from "$lib/ui/sentence";
 
 type Vault = Omit<Status["vault"], "lost">;
 
@@ -12,6 +11,8 @@ export interface VaultWords {
   todo?: string;
   /** The command that does it. */
   command?: string;
+  /** What the system said, for those who want to know. */
+  detail?: string;
 }
 
 const KINDS: Record<Vault["kind"], string> = {
@@ -34,7 +35,7 @@ const READY: Record<Vault["kind"], string> = {
 /** What to say of a vault. */
 export function vaultWords(vault: Vault): VaultWords {
   const kind = KINDS[vault.state === "missing" ? "missing" : vault.kind];
-  const said = vault.message ? sentence(vault.message) : null;
+  const detail = vault.message ? { detail: vault.message } : {};
   switch (vault.state) {
     case "ready":
       return { kind, text: READY[vault.kind] };
@@ -46,25 +47,25 @@ export function vaultWords(vault: Vault): VaultWords {
     case "locked":
       return {
         kind,
-        text:
-          said ??
-          "It is locked. Events that need a secret are held until it opens, and syncs wait.",
+        text: "It is locked. Events that need a secret are held until it opens, and syncs wait.",
         todo:
           vault.hint ?? "Unlock it in your system's password program. Patchbay goes on by itself.",
       };
     case "missing":
       return {
         kind,
-        text: said ?? "There is no keychain here, so nothing that needs a secret can work.",
+        text: "There is no keychain here, so nothing that needs a secret can work.",
         todo: "Run this once: it makes a sealed file and a key for it. Then start Patchbay again.",
         command: "patchbay vault init",
+        ...detail,
       };
     case "broken":
       return {
         kind,
-        text: said ?? "It does not give back what was put into it.",
+        text: "It cannot be read, or does not give back what was put into it.",
         todo: vault.hint ?? "Run this: it says what is wrong and what helps.",
         ...(vault.hint ? {} : { command: "patchbay doctor" }),
+        ...detail,
       };
   }
 }

@@ -26,6 +26,15 @@ test("only what was checked is shown as good", () => {
   });
 });
 
+test("a check that failed is never shown as good, whenever one succeeded", () => {
+  const fault = { why: "127.0.0.1 answered 500", at: "2026-11-24T13:04:00Z" };
+  expect(connection({ checked_at: "2026-11-24T13:02:00Z", fault })).toEqual({
+    tone: "bad",
+    shape: "cross",
+    word: "check failed 13:04",
+  });
+});
+
 test("what needs somebody says since when", () => {
   expect(connection({ state: "needs_sign_in", since: "2026-11-23T18:40:00Z" })).toEqual({
     tone: "bad",

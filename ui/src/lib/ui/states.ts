@@ -45,6 +45,11 @@ const since = (at: string | null | undefined, { now, zone }: Reading) =>
 export function connectionState(connection: Connection, reading: Reading): StateView {
   switch (connection.state) {
     case "ready":
+      if (connection.fault) {
+        return bad(
+          `check failed ${moment(new Date(connection.fault.at), reading.now, reading.zone)}`,
+        );
+      }
       return connection.checked_at
         ? good(
             `connected, checked ${moment(new Date(connection.checked_at), reading.now, reading.zone)}`,
