@@ -511,11 +511,9 @@ impl From<outgoing::Error> for ApiError {
                 "The account, or the scopes of its token, may not do this. Compare them with the \
                  steps of this way in.",
             ),
-            outgoing::Error::Status { .. } => (
-                StatusCode::BAD_GATEWAY,
-                Code::BadAnswer,
-                "Read what it says, then try again.",
-            ),
+            outgoing::Error::Status { .. } => {
+                (StatusCode::BAD_GATEWAY, Code::BadAnswer, "Read what it says, then try again.")
+            }
         };
         Self::new(status, code, message).hint(hint)
     }

@@ -377,7 +377,7 @@ impl Engine {
                 None => None,
                 Some(at) => {
                     let body = Json::parse(&answer.body).map_err(|_| not_json(&answer))?;
-                    let secrets = self.secrets_known_to_provider(&connection, &[&credential]).await;
+                    let secrets = self.secrets_known_to_provider(connection, &[&credential]).await;
                     at.text_of(&body, self.now()).map(|name| outgoing::said(&name, &secrets, 200))
                 }
             };

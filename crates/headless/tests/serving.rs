@@ -8,13 +8,13 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use home::{Home, text};
+use home::{Home, Serve, text};
 
 #[test]
 fn it_says_where_it_is_to_people_and_to_programs() {
@@ -330,7 +330,7 @@ fn connected(url: &Value) -> TcpStream {
 #[test]
 fn connections_of_strangers_keep_neither_the_user_nor_senders_out() {
     let home = Home::new();
-    let _serve = home.serve_within("-n 256");
+    let _serve = serve_within(&home, "-n 256");
     let serving = home.serving();
 
     // More than it may have open at all; half of them have begun a request, some are answered.
@@ -363,11 +363,21 @@ fn connections_of_strangers_keep_neither_the_user_nor_senders_out() {
 #[test]
 fn it_may_have_as_many_files_open_as_the_system_allows() {
     let home = Home::new();
-    let serve = home.serve_within("-Sn 64");
+    let serve = serve_within(&home, "-Sn 64");
 
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", serve.child.id())).unwrap();
 
     let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
     let soft: u64 = files.split_whitespace().nth(3).unwrap().parse().unwrap();
     assert!(soft > 64, "{files}");
+}
+
+/// Starts Patchbay from a shell with this limit on open files: `-Sn 64`, `-n 256`.
+fn serve_within(home: &Home, limit: &str) -> Serve {
+    let given = home.command(&["serve", "--api", "127.0.0.1:0", "--ingress", "127.0.0.1:0"]);
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\"")]);
+    shell.arg(given.get_program()).args(given.get_args()).env_clear();
+    shell.envs(given.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Serve::ready(shell.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap())
 }

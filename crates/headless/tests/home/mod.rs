@@ -54,16 +54,6 @@ impl Home {
         Serve::ready(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap())
     }
 
-    /// The same, from a shell with this limit on open files: `-Sn 64`, `-n 256`.
-    pub(crate) fn serve_within(&self, limit: &str) -> Serve {
-        let given = self.command(&["serve", "--api", "127.0.0.1:0", "--ingress", "127.0.0.1:0"]);
-        let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\"")]);
-        shell.arg(given.get_program()).args(given.get_args()).env_clear();
-        shell.envs(given.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        Serve::ready(shell.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap())
-    }
-
     /// What the owner says of itself.
     pub(crate) fn serving(&self) -> Value {
         serde_json::from_slice(&std::fs::read(self.data().join("serve.json")).unwrap()).unwrap()
