@@ -150,35 +150,30 @@ mod tests {
         parameters.iter().find(|(name, _)| *name == "oauth_signature").unwrap().1.clone()
     }
 
-    /// The example of the documentation of Twitter's API, "Creating a signature".
+    /// The example of OAuth Core 1.0, appendix A.5.
     #[test]
-    fn signs_a_published_request_as_its_publisher_does() {
+    fn signs_the_published_request_as_the_specification_does() {
         let keys = keys(
-            ("xvz1evFS4wEEPTGEFPHBog", "kAcSOqF21Fu85e7zjz7ZN2U4ZRhF3WpwPAoE3Z7kBw"),
-            Some((
-                "370773112-GmHxMAgYyLbNEtIKZeRNFsMKPR9EyMZeS9weJAEb",
-                "LswwdoUaIvS8ltyTt5jkRh4J50vUPVVHtR2YPi5kE",
-            )),
+            ("dpf43f3p2l4k3l03", "kd94hf93k423kf44"),
+            Some(("nnch734d00sl2jdk", "pfkkdhi9sl3r4s00")),
             Oauth1Hash::HmacSha1,
         );
-        let url = "https://api.twitter.com/1.1/statuses/update.json?include_entities=true";
-        let form = form(&[("status", "Hello Ladies + Gentlemen, a signed OAuth request!")]);
+        let url = "http://photos.example.net/photos?file=vacation.jpg&size=original";
 
         let parameters = parameters(
             &keys,
             &Signed {
-                method: "POST",
+                method: "GET",
                 url: &url.parse().unwrap(),
-                form: &form,
-                nonce: "kYjzVBB8Y0ZFabxSWbWovY3uYSQ2pTgmZeNu2VS4cg",
-                timestamp: 1_318_622_958,
+                form: &[],
+                nonce: "kllo9940pd9333jh",
+                timestamp: 1_191_242_096,
             },
         );
 
-        assert_eq!(signature_of(&parameters), "hCtSmYh+iHYCEqBWrE7C7hYmtUk=");
-        assert!(
-            header(&parameters).contains(r#"oauth_signature="hCtSmYh%2BiHYCEqBWrE7C7hYmtUk%3D""#)
-        );
+        assert_eq!(signature_of(&parameters), "tR3+Ty81lMeYAr/Fid0kMTYa/WM=");
+        let header = header(&parameters);
+        assert!(header.contains(r#"oauth_signature="tR3%2BTy81lMeYAr%2FFid0kMTYa%2FWM%3D""#));
     }
 
     /// RFC 5849, 3.4.1.1: parameters that come twice, are empty, or need encoding.

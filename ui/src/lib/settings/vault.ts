@@ -42,7 +42,7 @@ export function vaultWords(vault: Vault): VaultWords {
     case "opening":
       return {
         kind,
-        text: said ?? "It has not answered yet. Whatever needs no secret works meanwhile.",
+        text: "It has not answered yet. Whatever needs no secret works meanwhile.",
       };
     case "locked":
       return {
