@@ -10,7 +10,7 @@
 //! A panic here ends the process: memory and disk may no longer agree, and a listener that takes
 //! requests without writing them is worse than none.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use domain::event::Accepted;
 use domain::id::InboxId;
 use domain::refusal::{NewRefusal, Reason};
+use indexmap::IndexMap;
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -77,8 +78,8 @@ struct Queue {
     others: VecDeque<Box<dyn Work>>,
     refusals: VecDeque<NewRefusal>,
     /// Those for no inbox, counted here so that a flood of them neither fills the queue nor is
-    /// forgotten.
-    strangers: HashMap<Stranger, (NewRefusal, u32)>,
+    /// forgotten. In the order in which they came first.
+    strangers: IndexMap<Stranger, (NewRefusal, u32)>,
     /// Whether the writer sleeps; nobody wakes it needlessly.
     idle: bool,
     closing: bool,
