@@ -241,6 +241,14 @@ export class Window {
     await this.ask("POST", `/element/${id}/click`, {});
   }
 
+  /** Clicks what ends it: the window may be gone before the driver has its answer. */
+  async clickToEnd(xpath) {
+    await until(xpath, () => this.find(xpath));
+    await this.click(xpath).catch(async (error) => {
+      if (!(await this.isGone())) throw error;
+    });
+  }
+
   /** Whether the user can see it: a window that is hidden knows that it is. */
   async isShown() {
     return (await this.run("return document.visibilityState;")) === "visible";

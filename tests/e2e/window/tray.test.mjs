@@ -77,7 +77,7 @@ test("the pages quit it, too: a desktop may have no tray", async (t) => {
   await window.click("//a[contains(., 'Settings')]");
   await window.click("//button[contains(., 'Quit Patchbay…')]");
   await window.sees("webhooks reach nobody");
-  await window.click("//button[normalize-space() = 'Quit Patchbay']");
+  await window.clickToEnd("//button[normalize-space() = 'Quit Patchbay']");
   await until("the end", () => !lives(pid));
   assert.equal(existsSync(join(window.dataDir, "serve.json")), false);
 });
