@@ -92,7 +92,8 @@ impl Node {
         command
     }
 
-    fn search_path(&self) -> OsString {
+    /// The search path with which `node` is this one.
+    pub(crate) fn search_path(&self) -> OsString {
         let system = std::env::var_os("PATH").unwrap_or_default();
         let all = self.path.iter().cloned().chain(std::env::split_paths(&system));
         std::env::join_paths(all).unwrap_or(system)

@@ -124,8 +124,10 @@ fn sum_up(done: &[(&Step, End, Duration)]) -> Result<()> {
 fn prepare() -> Result<()> {
     machine::ready_for_tests()?;
     let node = Node::find()?;
-    ui::install(&node, &ui::folder())?;
-    ui::install(&node, &e2e())
+    for folder in [ui::folder(), e2e(), oauth()] {
+        ui::install(&node, &folder)?;
+    }
+    Ok(())
 }
 
 fn fmt() -> Result<()> {
@@ -175,9 +177,10 @@ fn tools() -> Result<()> {
 }
 
 fn rust() -> Result<()> {
-    let system = std::env::var_os("PATH").unwrap_or_default();
+    // Some tests start programs: bore, and Node.js with the server that signs in.
+    let others = Node::find()?.search_path();
     let path = std::env::join_paths(
-        std::iter::once(tools_folder()?.join("bin")).chain(std::env::split_paths(&system)),
+        std::iter::once(tools_folder()?.join("bin")).chain(std::env::split_paths(&others)),
     )?;
     workspace::cargo()
         .args(["nextest", "run", "--locked", "--workspace", "--no-fail-fast"])
@@ -226,6 +229,11 @@ fn with_programs(command: &mut Command) -> Result<&mut Command> {
 
 fn e2e() -> PathBuf {
     workspace::root().join("tests").join("e2e")
+}
+
+/// Where the OAuth server is that nobody here wrote.
+fn oauth() -> PathBuf {
+    workspace::root().join("tests").join("oauth")
 }
 
 fn tools_folder() -> Result<PathBuf> {

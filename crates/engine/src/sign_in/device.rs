@@ -125,11 +125,12 @@ impl Engine {
                 () = stopping.cancelled() => return,
                 end = engine.ask_until_known(id, &device_code, every, until) => end,
             };
-            engine.inner.sign_ins.end(id);
-            if let Err(why) = end
-                && let Err(error) = engine.connection_needs_sign_in(id, why).await
-            {
-                tracing::warn!(%id, %error, "how a sign-in ended could not be noted");
+            // One that ended well waits no more already, and a newer one may.
+            if let Err(why) = end {
+                engine.inner.sign_ins.end(id);
+                if let Err(error) = engine.connection_needs_sign_in(id, why).await {
+                    tracing::warn!(%id, %error, "how a sign-in ended could not be noted");
+                }
             }
             engine.connection_changed();
         });

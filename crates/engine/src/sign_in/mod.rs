@@ -414,6 +414,10 @@ impl Engine {
         let connection = self.inner.store.connection(id).await?;
         let bundle = tokens.bundle(self.secrets_for_change(&connection).await?, callback);
         self.keep_secrets(&connection, &bundle, tokens.noted_end()).await?;
+        if matches!(grant, Grant::Device(_)) {
+            // Nobody should be shown a code to type in beside a connection that is ready.
+            self.inner.sign_ins.answered(id);
+        }
         self.connection_ready(id).await?;
         drop(held);
         self.name_account(id).await;

@@ -136,6 +136,11 @@ impl SignIns {
         }
     }
 
+    /// Lets the one of a connection wait no more, and whoever works on its answer go on.
+    pub(super) fn answered(&self, id: ConnectionId) {
+        self.state().waiting.remove(&id);
+    }
+
     /// Whether one of this connection waits.
     pub(crate) fn waits(&self, id: ConnectionId) -> bool {
         self.state().waiting.contains_key(&id)
