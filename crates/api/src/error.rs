@@ -4,8 +4,8 @@
 //! has decided what the user is told.
 
 use axum::response::{IntoResponse, Response};
-use engine::{OpenError, connection, data_dir, inbox, outgoing, sign_in, store, sync};
-use engine::{tunnel, vault};
+use engine::{OpenError, connection, connector, data_dir, inbox, outgoing, sign_in, store, sync};
+use engine::{trial, tunnel, vault};
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -516,6 +516,57 @@ impl From<outgoing::Error> for ApiError {
             }
         };
         Self::new(status, code, message).hint(hint)
+    }
+}
+
+impl From<connector::Broken> for ApiError {
+    fn from(broken: connector::Broken) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::UnknownConnector, broken.message)
+            .hint("`patchbay connectors check DIR` says what is wrong with a connector.")
+    }
+}
+
+impl From<trial::Error> for ApiError {
+    fn from(error: trial::Error) -> Self {
+        let message = error.to_string();
+        let unfit = |code, message: String, hint: &str| {
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message).hint(hint)
+        };
+        match error {
+            trial::Error::Stream { known, .. } if known.is_empty() => unfit(
+                Code::UnknownStream,
+                message,
+                "The connector has no streams at all: add one under `streams`.",
+            ),
+            trial::Error::Stream { known, .. } => {
+                unfit(Code::UnknownStream, message, &format!("It has {}.", known.join(", ")))
+            }
+            trial::Error::OtherConnector(_) => unfit(
+                Code::UnknownConnector,
+                message,
+                "Try it with a connection of its own connector.",
+            ),
+            trial::Error::OtherHost(_) => {
+                Self::new(StatusCode::FORBIDDEN, Code::ForbiddenHost, message).hint(
+                    "The credentials were given for the hosts of that connector. Try without a \
+                     connection, and enter the secrets.",
+                )
+            }
+            trial::Error::Off => Self::new(StatusCode::CONFLICT, Code::Credentials, message)
+                .hint("Switch the connection on."),
+            trial::Error::NoPages(_) => {
+                unfit(Code::UnknownStream, message, "Try another stream; a sync reads this one.")
+            }
+            trial::Error::NoParent(_) => unfit(
+                Code::BadAnswer,
+                message,
+                "Try the stream that it is read for first, and look at its records.",
+            ),
+            trial::Error::Page(_) => Self::new(StatusCode::BAD_GATEWAY, Code::BadAnswer, message)
+                .hint("Compare the answer with what the stream says of it."),
+            trial::Error::Outgoing(error) => error.into(),
+            trial::Error::Store(error) => error.into(),
+        }
     }
 }
 

@@ -28,7 +28,7 @@ mod why;
 
 pub use management::{Addresses, management, openapi};
 pub use pages::{pages, policy};
-pub use routes::refusal_hint;
+pub use routes::{Trial, refusal_hint};
 pub use time::Time;
 
 use domain::secret::Secret;

@@ -19,6 +19,9 @@ use std::time::{Duration, Instant, SystemTime};
 use domain::connector::{self, Connector, MAX_BYTES};
 use rust_embed::RustEmbed;
 
+/// The file that a folder is a connector by.
+const FILE: &str = "connector.yaml";
+
 /// How often the user's own folder is looked at, at most.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -109,6 +112,24 @@ impl Connectors {
         let connectors = Self { inner: Arc::new(inner) };
         connectors.refresh();
         connectors
+    }
+
+    /// This one and no other, not even one that ships under its id.
+    pub fn only(connector: Connector) -> Self {
+        let id = connector.id.clone();
+        let listed = Listed {
+            id: id.clone(),
+            own: true,
+            connector: Ok(Arc::new(connector)),
+            icon: NO_ICON.into(),
+        };
+        let inner = Inner {
+            shipped: BTreeMap::from([(id, OnceLock::from(listed))]),
+            own_folder: PathBuf::new(),
+            own: RwLock::default(),
+            looked_at: Mutex::new(None),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// The usable connector of this id, as last read. Costs no IO, except that a shipped one is
@@ -240,6 +261,35 @@ pub fn read(folder: &Path) -> Result<Connector, Broken> {
         Broken { file, line: None, message: error.to_string() }
     })?;
     load(&name, &text, &|name| read_limited(&folder.join(name), MAX_BYTES as u64).ok())
+}
+
+/// Reads the connector of which these are the files, by their names.
+///
+/// # Errors
+///
+/// [`Broken`] when it cannot be used.
+pub fn read_files(id: &str, files: &BTreeMap<String, String>) -> Result<Connector, Broken> {
+    let text = files.get(FILE).map(String::as_str).unwrap_or_default();
+    load(id, text, &|name| files.get(name).cloned())
+}
+
+/// The files of the connector in `folder` that [`read_files`] takes.
+///
+/// # Errors
+///
+/// [`Broken`] where they do not make one that can be used.
+pub fn files(folder: &Path) -> Result<(Connector, BTreeMap<String, String>), Broken> {
+    let connector = read(folder)?;
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let names = names.filter(|name| {
+        [".yaml", ".md", ".graphql"].iter().any(|extension| name.ends_with(extension))
+    });
+    let files = names.filter_map(|name| {
+        let text = read_limited(&folder.join(&name), MAX_BYTES as u64).ok()?;
+        Some((name, text))
+    });
+    Ok((connector, files.collect()))
 }
 
 /// The name of a folder, also of `.`.

@@ -23,6 +23,7 @@ pub mod settings;
 pub mod sign_in;
 pub mod store;
 pub mod sync;
+pub mod trial;
 pub mod tunnel;
 pub mod vault;
 
@@ -147,6 +148,28 @@ impl Engine {
     ///
     /// When the data cannot be used; it is left as it was.
     pub async fn open(config: Config) -> Result<Self, OpenError> {
+        Self::open_with(config, |folder| Connectors::open(folder.join(host::CONNECTORS))).await
+    }
+
+    /// Opens one that knows `connector` alone: to try it. The data directory is a new one that is
+    /// thrown away, and the vault one that ends with the process.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Engine::open`].
+    pub async fn open_for_trial(
+        config: Config,
+        connector: domain::connector::Connector,
+    ) -> Result<Self, OpenError> {
+        let engine = Self::open_with(config, |_| Connectors::only(connector)).await?;
+        engine.inner.outgoing.trace().remember_all();
+        Ok(engine)
+    }
+
+    async fn open_with(
+        config: Config,
+        connectors: impl FnOnce(&std::path::Path) -> Connectors + Send + 'static,
+    ) -> Result<Self, OpenError> {
         let Config { data_dir, clock, vault, environment, sandbox } = config;
         let (folder, now) = (data_dir.path().to_owned(), clock.now());
         let settled = data_dir.is_settled();
@@ -155,7 +178,7 @@ impl Engine {
             let looked = if settled { store::find(&folder) } else { Ok(()) };
             looked
                 .and_then(|()| Store::open(&folder, now))
-                .map(|store| (store, Connectors::open(folder.join(host::CONNECTORS))))
+                .map(|store| (store, connectors(&folder)))
         });
         // It can only have panicked; the store leaves nothing half done.
         let (store, connectors) = opening.await.map_err(|_| store::Error::Closed)??;

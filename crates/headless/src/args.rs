@@ -266,6 +266,32 @@ pub(crate) enum ConnectorsCommand {
         #[arg(required = true, value_name = "DIR")]
         folders: Vec<PathBuf>,
     },
+    /// Read the first page of a stream from the real other side, and show what was asked.
+    Try(TryArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TryArgs {
+    /// The connector's folder.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Which stream.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stream: String,
+    /// With the credentials of this connection of a running Patchbay.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["way", "settings", "secrets"])]
+    pub(crate) connection: Option<String>,
+    /// By this way in; the first where it is not given.
+    #[arg(long, value_name = "ID")]
+    pub(crate) way: Option<String>,
+    /// A setting of the connector.
+    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = setting)]
+    pub(crate) settings: Vec<(String, String)>,
+    /// A secret of the way in, read from standard input; several are read line by line, in the
+    /// order in which they are named. One that is not named is looked for in the variable
+    /// `PATCHBAY_SECRET_NAME`, and then asked for where this is a terminal.
+    #[arg(long = "secret", value_name = "NAME=-", value_parser = secret_name)]
+    pub(crate) secrets: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

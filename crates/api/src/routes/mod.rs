@@ -16,12 +16,14 @@ mod settings;
 mod status;
 mod sync_runs;
 mod syncs;
+mod trials;
 mod tunnels;
 
 pub(crate) use health::get_health;
 pub use refusals::refusal_hint;
 pub(crate) use sandbox::{MadeOrders, OrdersRequest, SandboxPatch, Shop};
 pub(crate) use status::{Disk, Intake, Reach, SandboxStatus, Startup, Status, VaultStatus};
+pub use trials::Trial;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -55,6 +57,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(connections::check_connection))
         .routes(routes!(connections::list_connection_exchanges))
         .routes(routes!(connections::get_connection_ledger))
+        .routes(routes!(trials::try_connection))
         .routes(routes!(inboxes::list_inboxes, inboxes::create_inbox))
         .routes(routes!(inboxes::get_inbox, inboxes::update_inbox, inboxes::delete_inbox))
         .routes(routes!(events::list_events))

@@ -102,10 +102,22 @@ impl Engine {
         let id = &connection.connection.connector;
         let missing = || Error::Connector(format!("there is no connector `{id}`"));
         let connector = self.inner.connectors.get(id).ok_or_else(missing)?;
+        self.call_by(connection, &connector, request, purpose, watcher).await
+    }
 
+    /// As [`Engine::call_watched`], by the words of `connector`, which need not be those that are
+    /// at hand. The credential and the budget are the connection's own.
+    pub(crate) async fn call_by(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        request: &ApiRequest,
+        purpose: Purpose<'_>,
+        watcher: &dyn Watch,
+    ) -> Result<Answer, Error> {
         let mut carried = Vec::new();
         let outcome =
-            self.tried(connection, &connector, request, purpose, watcher, &mut carried).await;
+            self.tried(connection, connector, request, purpose, watcher, &mut carried).await;
         match outcome {
             Ok(answer) => Ok(answer),
             Err(error) => {
@@ -134,7 +146,9 @@ impl Engine {
         if is_dead(&connector.errors, &answer) {
             let secrets = self.secrets_known_to_provider(connection, &[&credential]).await;
             let why = said(&over(&connector.errors, &answer, self.now()), &secrets, SAID);
-            self.connection_needs_sign_in(connection.id, why.clone()).await?;
+            if !purpose.is_trial {
+                self.connection_needs_sign_in(connection.id, why.clone()).await?;
+            }
             return Err(Error::SignIn(why));
         }
         if !is_refused(&connector.errors, &answer) {
@@ -160,7 +174,7 @@ impl Engine {
         answer: Answer,
         purpose: Purpose<'_>,
     ) -> Result<Answer, Error> {
-        if connector.check.is_some() && !purpose.is_check {
+        if (connector.check.is_some() && !purpose.is_check) || purpose.is_trial {
             return Err(Error::Credentials(answer.host));
         }
         let why = format!("{} refuses a new token, too.", answer.host);
@@ -184,7 +198,7 @@ impl Engine {
             connection: Some(connection.id),
             secrets: Arc::clone(&credential.secrets),
             purpose: purpose.text.into(),
-            watched: purpose.is_check,
+            watched: purpose.is_check || purpose.is_trial,
             brings_secrets: false,
         };
         let request =
@@ -388,17 +402,24 @@ fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Error>
 pub(crate) struct Purpose<'a> {
     text: &'a str,
     is_check: bool,
+    is_trial: bool,
 }
 
 impl<'a> Purpose<'a> {
     /// In a few words: `sync of orders`.
     pub(crate) fn of(text: &'a str) -> Self {
-        Self { text, is_check: false }
+        Self { text, is_check: false, is_trial: false }
     }
 
     /// To see whether the credentials work. What it looked like is remembered.
     pub(crate) fn check() -> Self {
-        Self { text: "check", is_check: true }
+        Self { text: "check", is_check: true, is_trial: false }
+    }
+
+    /// To see whether a connector is right. What it looked like is remembered, and a connector that
+    /// takes an answer for the end of the sign-in does not end it.
+    pub(crate) fn trial(text: &'a str) -> Self {
+        Self { text, is_check: false, is_trial: true }
     }
 }
 

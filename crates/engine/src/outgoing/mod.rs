@@ -192,7 +192,8 @@ pub(crate) trait Watch: Sync {
     fn pauses(&self, pause: Pause);
 }
 
-struct Unwatched;
+/// Nobody wants to know of pauses.
+pub(crate) struct Unwatched;
 
 impl Watch for Unwatched {
     fn pauses(&self, _: Pause) {}

@@ -5,6 +5,7 @@
 //! it is read; what requests looked like is forgotten when the engine stops.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::connection::LedgerEntry;
@@ -74,9 +75,16 @@ type Key = (ConnectionId, Vec<String>, String, Arc<str>);
 pub(crate) struct Trace {
     ledger: Mutex<HashMap<Key, LedgerEntry>>,
     exchanges: Mutex<HashMap<ConnectionId, VecDeque<Exchange>>>,
+    /// Whether requests are remembered though they go well.
+    all: AtomicBool,
 }
 
 impl Trace {
+    /// From now on requests are remembered though they go well.
+    pub(crate) fn remember_all(&self) {
+        self.all.store(true, Ordering::Relaxed);
+    }
+
     /// Notes that a request went out with what it carries.
     pub(super) fn sent(&self, carrying: &Carrying, url: &Url, at: Timestamp) {
         let Some(connection) = carrying.connection.filter(|_| !carrying.secrets.is_empty()) else {
@@ -139,7 +147,7 @@ impl Trace {
         let Some(carrying) = &request.carrying else { return };
         let Some(connection) = carrying.connection else { return };
         let good = answer.as_ref().is_ok_and(|answer| answer.status < 400);
-        if good && !carrying.watched {
+        if good && !carrying.watched && !self.all.load(Ordering::Relaxed) {
             return;
         }
         let exchange = exchange(request, carrying, answer, at);

@@ -24,6 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub(crate) use self::at_work::Syncs;
 use self::failure::NotReady;
+pub(crate) use self::run::{READING, read_page};
 pub(crate) use self::schedule::{start, stop};
 use crate::changes::Noun;
 use crate::{Engine, store};

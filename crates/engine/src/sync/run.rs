@@ -27,7 +27,7 @@ use crate::outgoing::{self, Answer, ApiRequest, Because, Pause, Purpose, Watch};
 use crate::store::{self, SyncPage};
 
 /// How long an answer may take to be understood: its expressions are somebody else's program.
-pub(super) const READING: Duration = Duration::from_secs(30);
+pub(crate) const READING: Duration = Duration::from_secs(30);
 
 /// For how many records of a stream something is done one by one.
 const MOST_PARENTS: usize = 1_000;
@@ -300,7 +300,7 @@ impl Engine {
                 let _place = place;
                 let missing = || Failure::Connector(format!("it has no stream `{stream}`"));
                 let stream = connector.streams.get(&stream).ok_or_else(missing)?;
-                read_page(stream, &cursor, &answer, &values, now)
+                Ok(read_page(stream, &cursor, &answer, &values, now)?)
             })
             .await
         };
@@ -414,13 +414,14 @@ impl Watch for Watcher<'_> {
     }
 }
 
-fn read_page(
+/// Reads an answer as a page of `stream`.
+pub(crate) fn read_page(
     stream: &Stream,
     cursor: &Cursor,
     answer: &Answer,
     values: &serde_json::Value,
     now: Timestamp,
-) -> Result<PageRead, Failure> {
+) -> Result<PageRead, paging::Error> {
     let headers: Vec<_> = answer
         .headers
         .iter()
@@ -429,7 +430,7 @@ fn read_page(
     let sent_at = answer.headers.get("date").and_then(|value| date(value.to_str().ok()?));
     let answer =
         paging::Answer { body: &answer.body, headers: &headers, sent_at, asked: &answer.url };
-    Ok(paging::read(stream, cursor, answer, values, now)?)
+    paging::read(stream, cursor, answer, values, now)
 }
 
 fn date(header: &str) -> Option<Timestamp> {

@@ -1,4 +1,4 @@
-//! A vault that ends with the process, for tests.
+//! A vault that ends with the process: for tests, and for what is tried once.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

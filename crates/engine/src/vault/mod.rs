@@ -152,7 +152,7 @@ impl Vault {
         }
     }
 
-    /// For tests.
+    /// One that ends with the process: for tests, and for what is tried once.
     pub fn memory() -> Self {
         Self::switchable().0
     }

@@ -1,4 +1,5 @@
-//! What can be connected: read from the program and the data directory, so no owner is needed.
+//! What can be connected: read from the program, the data directory or a folder, so no owner is
+//! needed.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ use crate::failure::Failure;
 use crate::output::{cell, say, say_json, visible};
 
 pub(crate) fn run(
-    command: &ConnectorsCommand,
+    command: ConnectorsCommand,
     data_dir: &Path,
     format: Format,
 ) -> Result<ExitCode, Failure> {
@@ -22,7 +23,10 @@ pub(crate) fn run(
             list(data_dir, format);
             Ok(ExitCode::SUCCESS)
         }
-        ConnectorsCommand::Check { folders } => Ok(check(folders, format)),
+        ConnectorsCommand::Check { folders } => Ok(check(&folders, format)),
+        ConnectorsCommand::Try(args) => {
+            super::runtime()?.block_on(super::trial::run(args, data_dir, format))
+        }
     }
 }
 

@@ -84,7 +84,7 @@ async fn create(args: CreateInboxArgs, client: &Client, format: Format) -> Resul
 }
 
 /// One secret is all of the input, several are a line each.
-fn read_secrets(
+pub(super) fn read_secrets(
     names: Vec<String>,
     mut input: impl BufRead,
 ) -> Result<Map<String, Value>, Failure> {

@@ -8,6 +8,7 @@ mod inboxes;
 mod lists;
 mod login;
 mod syncs;
+mod trial;
 mod vault;
 mod verify;
 
@@ -43,7 +44,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Serve(args) => serve::run(args, &data_dir, format),
         Command::Connectors { command } => {
             let command = command.unwrap_or(ConnectorsCommand::List);
-            connectors::run(&command, &data_dir, format)
+            connectors::run(command, &data_dir, format)
         }
         Command::Verify(args) => verify::run(&args, &data_dir, format),
         Command::Backup(args) => backup::run(&args, &data_dir, format),

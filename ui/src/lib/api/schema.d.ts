@@ -163,6 +163,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/connections/{id}/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Reads the first page of a stream with the credentials of a connection. Nothing is stored. */
+        post: operations["try_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/connectors": {
         parameters: {
             query?: never;
@@ -1461,6 +1478,15 @@ export interface components {
             stream: string;
             schedule?: components["schemas"]["Schedule"] | null;
         };
+        /** @description What is tried. */
+        NewTrial: {
+            /** @description Which stream. */
+            stream: string;
+            /** @description The files of the connector by their names, where it is another than the one at hand. */
+            files?: {
+                [key: string]: string;
+            } | null;
+        };
         /** @description A tunnel to be made. */
         NewTunnel: {
             kind: string;
@@ -1823,6 +1849,45 @@ export interface components {
         SyncState: "idle" | "running" | "waiting" | "failed" | "paused";
         /** Format: date-time */
         Time: string;
+        /** @description What came of trying a stream. Secrets are masked. */
+        Trial: {
+            stream: string;
+            page?: components["schemas"]["TrialPage"] | null;
+            error?: components["schemas"]["ErrorDetail"] | null;
+            /** @description The requests that were made, oldest first. */
+            requests: components["schemas"]["Exchange"][];
+        };
+        /** @description A request that would be made. */
+        TrialNext: {
+            method: string;
+            /** @description Path and query, not encoded; or a whole address. */
+            asks: string;
+            body?: string | null;
+        };
+        /** @description A first page. */
+        TrialPage: {
+            records: components["schemas"]["TrialRecord"][];
+            /**
+             * Format: int64
+             * @description How many there are in all, where the answer says so.
+             */
+            total?: number | null;
+            /** @description Whether it is also the last. */
+            done: boolean;
+            /** @description The cursor that was found, as it would be stored. */
+            cursor: Record<string, never>;
+            next?: components["schemas"]["TrialNext"] | null;
+        };
+        /** @description A record of a first page. */
+        TrialRecord: {
+            /** @description Its key; a space between its parts. */
+            key: string;
+            version?: string | null;
+            /** @description Whether the provider says that it is gone. */
+            deleted: boolean;
+            /** @description The record, as JSON text. */
+            data: string;
+        };
         /** @description A tunnel. */
         Tunnel: {
             id: string;
@@ -2304,6 +2369,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Ledger"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    try_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTrial"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trial"];
                 };
             };
             default: {
