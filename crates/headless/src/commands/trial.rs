@@ -49,7 +49,7 @@ pub(crate) async fn run(
             let asked = json!({ "stream": args.stream, "files": files });
             client.post(&format!("/api/connections/{id}/try"), &asked).await?
         }
-        None => alone(args, connector).await?,
+        None => Box::pin(alone(args, connector)).await?,
     };
     match format {
         Format::Json => say_json(&trial),
@@ -145,13 +145,19 @@ fn secret(field: &FormField) -> Result<Option<Secret>, Failure> {
     if !is_needed(field) || !can_ask() {
         return Ok(None);
     }
-    eprint!("{}: ", visible(&title(field)));
+    ask(field)?;
     Ok(Some(Secret::new(rpassword::read_password()?)))
 }
 
+fn ask(field: &FormField) -> std::io::Result<()> {
+    // What is printed may go elsewhere; whoever is asked reads this.
+    let mut terminal = std::io::stderr().lock();
+    write!(terminal, "{}: ", visible(&title(field)))?;
+    terminal.flush()
+}
+
 fn asked_for(field: &FormField) -> Result<String, Failure> {
-    eprint!("{}: ", visible(&title(field)));
-    std::io::stderr().flush()?;
+    ask(field)?;
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
     Ok(line.trim().to_owned())
