@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 
 export const PROGRAM = process.env.PATCHBAY_DESKTOP ?? "patchbay-desktop";
@@ -268,10 +268,11 @@ export class Window {
   }
 
   async picture(name) {
-    mkdirSync(RESULTS, { recursive: true });
+    const path = join(RESULTS, name);
+    mkdirSync(dirname(path), { recursive: true });
     // It is taken when the page is drawn the next time, and a page that rests is not drawn.
     await this.run("setTimeout(() => (document.body.style.opacity = '0.999'), 50);");
-    writeFileSync(join(RESULTS, name), Buffer.from(await this.ask("GET", "/screenshot"), "base64"));
+    writeFileSync(path, Buffer.from(await this.ask("GET", "/screenshot"), "base64"));
     await this.run("document.body.style.opacity = '';");
   }
 
@@ -326,4 +327,22 @@ async function call(url, method, body) {
   const { value } = await answer.json();
   if (!answer.ok) throw new Error(`${method} ${url}: ${value?.error ?? answer.status} ${value?.message ?? ""}`);
   return value;
+}
+
+/** Connects the sandbox shop from the start page, allows it in its consent window, and looks on. */
+export async function allowSandbox(window) {
+  const main = await window.ask("GET", "/window");
+  await window.click("//button[contains(., 'Open the sandbox shop')]");
+  await window.click("//button[contains(., 'Open the sign-in page')]");
+  await window.ask("POST", "/window", { handle: await other(window, main) });
+  await window.click("//button[@value='allow']");
+  await window.ask("POST", "/window", { handle: main });
+  await window.click("//button[contains(., 'Watch its events')]");
+}
+
+/** The window that is not `known`. */
+async function other(window, known) {
+  return until("the consent window", async () =>
+    (await window.ask("GET", "/window/handles")).find((handle) => handle !== known),
+  );
 }

@@ -6,19 +6,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { lives, serving, until, Window } from "./desktop.mjs";
+import { allowSandbox, lives, serving, until, Window } from "./desktop.mjs";
 
 test("a newcomer connects the sandbox and sees an event arrive", async (t) => {
   const window = await Window.open(t, { args: ["--sandbox"] });
   await window.watched(async () => {
-    const main = await window.ask("GET", "/window");
-
-    await window.click("//button[contains(., 'Open the sandbox shop')]");
-    await window.click("//button[contains(., 'Open the sign-in page')]");
-    await window.ask("POST", "/window", { handle: await other(window, main) });
-    await window.click("//button[@value='allow']");
-    await window.ask("POST", "/window", { handle: main });
-    await window.click("//button[contains(., 'Watch its events')]");
+    await allowSandbox(window);
 
     await window.click("//button[contains(., 'order.created')]");
     await window.sees("signed by");
@@ -32,10 +25,3 @@ test("a newcomer connects the sandbox and sees an event arrive", async (t) => {
   await until("a clean end", () => !lives(pid));
   assert.throws(() => readFileSync(join(window.dataDir, "serve.json")), { code: "ENOENT" });
 });
-
-/** The window that is not `known`. */
-async function other(window, known) {
-  return until("the consent window", async () =>
-    (await window.ask("GET", "/window/handles")).find((handle) => handle !== known),
-  );
-}
