@@ -34,14 +34,16 @@ pub(crate) async fn request(
     Ok(tauri::ipc::Response::new(pack(&answer)))
 }
 
-/// Passes notices on to the page, from now on, and says whenever they begin to come or stop. A page that was loaded again asks again; the one
-/// before gets no more.
+/// Passes notices on to the page, from now on, and says whenever they begin to come or stop. A page
+/// that was loaded again asks again; the one before gets no more.
 #[tauri::command]
 pub(crate) async fn watch(
     notices: Channel<News>,
     desktop: State<'_, Desktop>,
     watcher: State<'_, Watcher>,
 ) -> Result<(), String> {
+    // `cargo xtask bench window` waits for this line.
+    tracing::info!("the pages are drawn");
     let mut stream = desktop.news();
     let task = tauri::async_runtime::spawn(async move {
         while let Some(notice) = stream.next().await {

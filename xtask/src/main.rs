@@ -12,6 +12,7 @@ mod machine;
 mod node;
 mod package;
 mod run;
+mod session;
 mod stamp;
 mod test;
 mod ui;

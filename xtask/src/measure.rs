@@ -6,6 +6,7 @@
 
 mod bench;
 mod crash;
+mod session;
 
 use clap::Parser;
 
@@ -34,12 +35,15 @@ enum Bench {
     Intake(bench::intake::Args),
     /// The time until it listens, and its memory then.
     Start(bench::start::Args),
+    /// The time until the window's pages work, and its memory then (Linux).
+    Window(bench::window::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse() {
         Cli::Bench(Bench::Intake(args)) => bench::intake::run(&args),
         Cli::Bench(Bench::Start(args)) => bench::start::run(&args),
+        Cli::Bench(Bench::Window(args)) => bench::window::run(&args),
         Cli::Crash(args) => crash::run(&args),
         Cli::Beside { which, dir } => bench::intake::beside(which, &dir),
     }

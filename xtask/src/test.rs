@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::command::{Run as _, find, seconds};
 use crate::node::Node;
-use crate::{arrows, links, machine, ui, workspace};
+use crate::{arrows, links, machine, session, ui, workspace};
 
 /// Programs that only tests use, with the versions that are installed here.
 const NEXTEST: &str = "cargo-nextest";
@@ -197,26 +197,12 @@ fn browser() -> Result<()> {
 fn window() -> Result<()> {
     let node = Node::find()?;
     let home = tempfile()?;
-    let mut command = node.command("xvfb-run", &e2e());
-    command
-        .args(["--auto-servernum", "--server-args=-screen 0 1280x900x24"])
-        .args(["dbus-run-session", "--", "bash", "-c", SESSION])
-        .env("HOME", &home)
-        .env("XDG_RUNTIME_DIR", &home)
-        .env("GDK_BACKEND", "x11")
-        .env("LIBGL_ALWAYS_SOFTWARE", "1")
-        .env_remove("WAYLAND_DISPLAY");
-    for name in ["XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"] {
-        command.env_remove(name);
-    }
+    let mut command = session::within(node.command("xvfb-run", &e2e()), home.as_ref());
+    command.args(["npm", "run", "window"]);
     let done = with_programs(&mut command)?.shown();
     std::fs::remove_dir_all(home)?;
     done
 }
-
-/// The keyring's password protects nothing: it ends with the session.
-const SESSION: &str = r#"eval "$(printf %s session | gnome-keyring-daemon --unlock --components=secrets)"
-exec npm run window"#;
 
 /// Tells the tests which programs they are about.
 fn with_programs(command: &mut Command) -> Result<&mut Command> {

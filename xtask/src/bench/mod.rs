@@ -6,3 +6,4 @@ mod load;
 pub(crate) mod product;
 mod spike;
 pub(crate) mod start;
+pub(crate) mod window;

@@ -37,10 +37,10 @@ pub(crate) fn signing_secret() -> String {
     format!("whsec_{}", base64::engine::general_purpose::STANDARD.encode(bytes))
 }
 
-/// Where the release binary is, built afresh.
-pub(crate) fn build() -> Result<PathBuf> {
+/// Where a release binary is, built afresh.
+pub(crate) fn build(name: &str) -> Result<PathBuf> {
     let status =
-        Command::new(env!("CARGO")).args(["build", "--release", "--bin", "patchbay"]).status()?;
+        Command::new(env!("CARGO")).args(["build", "--release", "--bin", name]).status()?;
     ensure!(status.success(), "the release binary does not build");
     let metadata = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--format-version=1"])
@@ -48,11 +48,8 @@ pub(crate) fn build() -> Result<PathBuf> {
     let metadata: Value = serde_json::from_slice(&metadata.stdout)?;
     let target =
         metadata["target_directory"].as_str().context("cargo names no target directory")?;
-    Ok(Path::new(target).join("release").join(if cfg!(windows) {
-        "patchbay.exe"
-    } else {
-        "patchbay"
-    }))
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    Ok(Path::new(target).join("release").join(file))
 }
 
 impl Product {
