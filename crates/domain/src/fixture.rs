@@ -9,6 +9,7 @@
 //! Names of hosts and people in them are made up, and secrets are ones that nobody uses.
 
 mod api;
+mod socket;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 pub use self::api::{AnswerSaid, Answered, Page, Pages, RequestMade, Token, TokenExpected};
+pub use self::socket::{Message, NotOpened, Socket};
 use crate::connector::{Connector, Webhooks};
 use crate::envelope;
 use crate::event::{About, Proof};
@@ -41,6 +43,8 @@ pub enum Fixture {
     Answer(Box<AnswerSaid>),
     /// A request of an action or of the registration.
     Request(Box<RequestMade>),
+    /// What came over a socket.
+    Socket(Box<Socket>),
 }
 
 /// A request that a sender made.
@@ -210,6 +214,7 @@ pub fn play(connector: &Connector, text: &str) -> Result<(), String> {
         Fixture::Token(token) => token.play(connector),
         Fixture::Answer(answer) => answer.play(connector),
         Fixture::Request(request) => request.play(connector),
+        Fixture::Socket(socket) => socket.play(connector),
     }
 }
 

@@ -46,6 +46,15 @@ pub struct Said {
     pub account: Option<String>,
 }
 
+/// What came over a socket, as the rules of webhooks read it: a request with a body and nothing
+/// else.
+pub fn message(body: &[u8]) -> Request<'_> {
+    Request { method: SOCKET, body, ..Request::default() }
+}
+
+/// What stands in the place of a method where an event came over a socket.
+pub const SOCKET: &str = "SOCKET";
+
 /// Reads what one event of `request` says, by the connector's rules.
 pub fn read(webhooks: &Webhooks, request: &Request<'_>, item: &Item<'_>, now: Timestamp) -> Said {
     let event = &item.event;

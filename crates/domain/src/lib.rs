@@ -31,6 +31,7 @@ pub mod retry;
 pub mod schedule;
 pub mod secret;
 pub mod signature;
+pub mod socket;
 pub mod sync;
 pub mod template;
 pub mod text;

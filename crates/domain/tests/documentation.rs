@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use domain::connector::{
-    Ask, Connector, Errors, Idempotency, Limit, Paging, Reconcile, Register, Since, Smtp, Stream,
-    Way,
+    Ask, Connector, Errors, Idempotency, Limit, Paging, Reconcile, Register, Since, Smtp, Socket,
+    Stream, Way,
 };
 use serde::de::DeserializeOwned;
 
@@ -75,6 +75,7 @@ fn check(heading: &str, entry: &str) -> Result<(), String> {
         ("since", _) => read::<Since>(&body),
         ("actions", "idempotency") => read::<Idempotency>(&body),
         ("actions", "smtp") => read::<Smtp>(&body),
+        ("socket", _) => read::<Socket>(&body),
         ("register", _) => read::<Register>(&body),
         ("reconcile", _) => read::<Reconcile>(&body),
         ("streams", "streams") | ("actions", "actions") => {
@@ -98,6 +99,7 @@ fn the_examples_of_the_api_side_are_read() {
         "page",
         "since",
         "actions",
+        "socket",
         "register",
         "reconcile",
     ];

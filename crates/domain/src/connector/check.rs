@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use super::{
     Action, Ask, Basic, Call, Connector, Dedupe, Deletions, Does, Each, Field, HookSecret,
     IdempotencyBy, OauthCode, PUBLIC_KEY, Paging, Pick, ReconcileBy, Reply, Revoke, Rule,
-    SIGNING_SECRET, Send, Status, WayKind, Webhooks,
+    SIGNING_SECRET, Send, Socket, Span, Status, WayKind, Webhooks,
 };
 use crate::template::Template;
 
@@ -34,6 +34,9 @@ pub(super) fn check(connector: &Connector) -> Checked {
     if connector.register.is_some() && connector.webhooks.is_none() {
         return mistake("register", "`register` needs `webhooks`");
     }
+    if connector.socket.is_some() && connector.webhooks.is_none() {
+        return mistake("socket", "`socket` needs `webhooks`, which say how its events are read");
+    }
     let calls = asks(connector).iter().any(|(ask, _)| match ask {
         Ask::Rest(call) => call.path.text().starts_with('/'),
         Ask::Graphql(_) => true,
@@ -48,6 +51,7 @@ pub(super) fn check(connector: &Connector) -> Checked {
         names(connector, text, words)?;
     }
     header_names(connector)?;
+    connector.socket.as_ref().map_or(Ok(()), |it| socket(connector, it))?;
     references(connector)?;
     connector.webhooks.as_ref().map_or(Ok(()), |hooks| webhooks(connector, hooks))
 }
@@ -211,6 +215,8 @@ const READ: &[&str] =
 const ACTION: &[&str] = &["settings", "token", "sandbox", "input"];
 const REGISTER: &[&str] =
     &["settings", "token", "sandbox", "inbox", "topics", "topic", "parent", "secret", "id"];
+/// What is sent over a socket.
+const SENT: &[&str] = &["message"];
 const RECONCILE: &[&str] = &["settings", "token", "sandbox", "cursor", "until", "hook", "id"];
 
 fn texts(connector: &Connector) -> Vec<Text<'_>> {
@@ -228,6 +234,7 @@ fn texts(connector: &Connector) -> Vec<Text<'_>> {
         [&smtp.host, &smtp.port, &smtp.tls].into_iter().for_each(|text| push(CALL, text));
         smtp.from.iter().for_each(|text| push(CALL, text));
     }
+    connector.socket.iter().flat_map(Socket::sent_texts).for_each(|text| push(SENT, text));
     for (ask, words) in asks(connector) {
         ask.texts().into_iter().for_each(|text| push(words, text));
     }
@@ -319,6 +326,7 @@ fn asks(connector: &Connector) -> Vec<(&Ask, &'static [&'static str])> {
         Does::Call(ask) => Some((&**ask, ACTION)),
         Does::Mail => None,
     }));
+    asks.extend(connector.socket.iter().map(|socket| (&socket.open, CALL)));
     let register = connector.register.iter().flat_map(|register| register.asks());
     asks.extend(register.map(|(_, ask)| (ask, REGISTER)));
     for source in &connector.reconcile.0 {
@@ -450,6 +458,38 @@ fn header_names(connector: &Connector) -> Checked {
 fn is_header_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(allowed)
+}
+
+// -- sockets
+
+/// The shortest time that a socket may be silent, or be waited for.
+const SHORTEST: Span = Span::millis(100);
+
+fn socket(connector: &Connector, socket: &Socket) -> Checked {
+    if socket.hosts.is_empty() {
+        return mistake("hosts:", "`socket` needs the `hosts` that it may lead to");
+    }
+    if let Some((word, _)) = socket.spans().into_iter().find(|(_, span)| *span < SHORTEST) {
+        return mistake(word, format!("`{word}` of `socket` should be at least {SHORTEST}"));
+    }
+    let Some(token) = &socket.token else { return Ok(()) };
+    let mut ways = connector.auth.iter().filter(|way| socket.opens_by(way)).peekable();
+    if ways.peek().is_none() {
+        return mistake(
+            token,
+            format!("no way in has a field `{token}` with `secret: true`, for `socket`"),
+        );
+    }
+    match ways.find(|way| way.kind.token_header().is_none()) {
+        Some(way) => mistake(
+            token,
+            format!(
+                "`{token}` cannot take the place of what `{}` carries: no token in a header",
+                way.id
+            ),
+        ),
+        None => Ok(()),
+    }
 }
 
 // -- webhooks

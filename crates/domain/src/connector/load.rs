@@ -162,7 +162,7 @@ fn message(error: &serde_saphyr::Error) -> String {
 
 /// All GraphQL documents of a connector.
 fn graphqls(connector: &mut Connector) -> Vec<&mut Graphql> {
-    let Connector { auth, check, streams, actions, register, .. } = connector;
+    let Connector { auth, check, streams, actions, socket, register, .. } = connector;
     let checks = auth.iter_mut().filter_map(|way| way.check.as_mut()).chain(check.as_mut());
     let mut graphqls: Vec<_> = checks.filter_map(|check| check.ask.graphql_mut()).collect();
     graphqls.extend(streams.values_mut().flat_map(Stream::graphqls));
@@ -170,6 +170,7 @@ fn graphqls(connector: &mut Connector) -> Vec<&mut Graphql> {
         Does::Call(ask) => ask.graphql_mut(),
         Does::Mail => None,
     }));
+    graphqls.extend(socket.iter_mut().filter_map(|socket| socket.open.graphql_mut()));
     graphqls.extend(register.iter_mut().flat_map(Register::graphqls));
     graphqls
 }
@@ -221,7 +222,7 @@ mod tests {
                 "colour: red\n",
                 "5:1: unknown field `colour`, expected one of format, id, name, status, docs, \
                  about, settings, base_url, hosts, headers, graphql_path, auth, check, limit, errors, \
-                 streams, actions, smtp, webhooks, register, reconcile",
+                 streams, actions, smtp, webhooks, socket, register, reconcile",
             ),
             (
                 "webhooks:\n  verify: standard\n",
@@ -395,6 +396,34 @@ mod tests {
             check("register: { rest: { create: { post: /a }, id: .id } }\n")
                 .contains("needs `webhooks`")
         );
+    }
+
+    #[test]
+    fn a_socket_is_opened_with_a_secret_that_a_way_in_asks_for() {
+        let with = |socket: &str, webhooks: &str| {
+            check(&format!(
+                "base_url: https://a.example\nauth:\n  - header_token: {{ prefix: 'Bearer ' }}\n    \
+                 fields: {{ app_token: {{ title: App token, secret: true }} }}\n  \
+                 - {{ basic: {{ user: me }}, fields: {{ other: {{ title: Other, secret: true }} }} }}\n\
+                 socket: {{ open: {{ post: /open }}, url: .url, hosts: '*.a.example', {socket} }}\n{webhooks}"
+            ))
+        };
+        let socket = |socket: &str| with(socket, "webhooks: { verify: none }\n");
+
+        for (rest, expected) in [
+            ("token: app_token", "good"),
+            ("ack: { json: { id: '{{ message.id }}' } }", "good"),
+            ("token: nothing", "no way in has a field `nothing` with `secret: true`"),
+            ("token: other", "cannot take the place of what `basic` carries"),
+            ("ack: { json: '{{ settings.x }}' }", "expected one that begins with `message`"),
+            ("ping: 1ms", "`ping` of `socket` should be at least 100ms"),
+            ("ack: { json: 1, within: 0s }", "`within` of `socket` should be at least 100ms"),
+            ("colour: red", "unknown field `colour`"),
+        ] {
+            let said = socket(rest);
+            assert!(said.contains(expected), "{rest}: {said}");
+        }
+        assert!(with("ping: 30s", "").contains("`socket` needs `webhooks`"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod reconcile;
 mod register;
 mod rendered;
 mod signed;
+mod socket;
 mod span;
 mod stream;
 mod verify;
@@ -63,6 +64,7 @@ pub use self::signed::{
     Carrier, Encoding, HostPattern, Key, KeyEncoding, List, Piece, Place, PortForm, PublicKey,
     SignedAt, TimeAt, TimeUnit, UrlForm,
 };
+pub use self::socket::{Acknowledge, EventOf, Socket};
 pub use self::span::{Span, SpanError};
 pub use self::stream::{
     AnswerFormat, Begin, Beyond, Cap, Csv, CursorFormat, Deletions, Granularity, Job, Journal,
@@ -140,6 +142,9 @@ pub struct Connector {
     /// How its webhooks are received.
     #[serde(default)]
     pub webhooks: Option<Webhooks>,
+    /// How its events come over a connection that we open.
+    #[serde(default)]
+    pub socket: Option<Socket>,
     /// How it is told of an inbox's address.
     #[serde(default)]
     pub register: Option<Register>,

@@ -17,6 +17,11 @@ impl Span {
         Self(SignedDuration::from_secs(seconds as i64))
     }
 
+    /// This many milliseconds.
+    pub const fn millis(millis: u32) -> Self {
+        Self(SignedDuration::from_millis(millis as i64))
+    }
+
     /// For calculations.
     pub const fn get(self) -> SignedDuration {
         self.0

@@ -350,6 +350,18 @@ impl WayKind {
         own.into_iter().chain(from).flatten().map(|(name, keep)| (name.as_str(), keep))
     }
 
+    /// The header in which calls carry a token, and what stands before it; none where they carry
+    /// it elsewhere, or none.
+    pub fn token_header(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::HeaderToken(way) => Some((&way.header, &way.prefix)),
+            other => match other.token_facts()?.send {
+                Send::Header { header, prefix } => Some((header, prefix)),
+                Send::Query(_) | Send::Xoauth2(_) => None,
+            },
+        }
+    }
+
     /// The one inside of an exchange, or itself.
     pub fn inner(&self) -> &Self {
         match self {
