@@ -75,6 +75,9 @@ pub struct Delivery {
     pub request: Recorded,
     /// What is made of it.
     pub expect: Expect,
+    /// What its sender is answered, where it was taken or refused.
+    #[serde(default)]
+    pub answered: Option<ExpectedAnswer>,
     /// Forgeries of it, each as what is different.
     #[serde(default)]
     pub forged: Vec<Forged>,
@@ -241,8 +244,15 @@ impl Delivery {
                 expected.compare(&answer)?;
                 None
             }
+            (Expect::Refused(reason), Ok(_)) if self.unreadable(webhooks, &body) => {
+                same("the reason", Some(reason), Some(&Reason::Malformed))?;
+                None
+            }
             (Expect::Refused(reason), verdict) => {
-                return self.refused_as(*reason, verdict);
+                self.refused_as(*reason, verdict)?;
+                let status = webhooks.answer.refused;
+                let answer = handshake::Answer { status, headers: Vec::new(), body: String::new() };
+                return self.answered.as_ref().map_or(Ok(()), |expected| expected.compare(&answer));
             }
             (Expect::Accepted(expected), Ok(verified)) => {
                 Some((std::slice::from_ref(&**expected), verified))
@@ -252,6 +262,11 @@ impl Delivery {
                 return Err(format!("expected it to be accepted, but {error}"));
             }
         };
+        if let (Some(expected), Expect::Accepted(_) | Expect::Events(_)) =
+            (&self.answered, &self.expect)
+        {
+            expected.compare(&self.taken(webhooks, &body)?)?;
+        }
         if let Some((expected, verified)) = found {
             self.play_forged(webhooks, &body, &verified)?;
             let said = self.said(webhooks, &body)?;
@@ -268,6 +283,22 @@ impl Delivery {
             let items = envelope::open(&webhooks.envelope, request, self.at)
                 .map_err(|error| error.to_string())?;
             Ok(items.iter().map(|item| intake::read(webhooks, request, item, self.at)).collect())
+        })
+    }
+
+    /// Whether it breaks the rules of its own format.
+    fn unreadable(&self, webhooks: &Webhooks, body: &[u8]) -> bool {
+        let open =
+            |request: &Request<'_>| envelope::open(&webhooks.envelope, request, self.at).is_err();
+        self.request.with(body, open)
+    }
+
+    fn taken(&self, webhooks: &Webhooks, body: &[u8]) -> Result<handshake::Answer, String> {
+        self.request.with(body, |request| {
+            let items = envelope::open(&webhooks.envelope, request, self.at)
+                .map_err(|error| error.to_string())?;
+            let first = items.first().map(|item| &item.event);
+            Ok(handshake::taken(webhooks, request, first, &self.settings, self.at))
         })
     }
 
@@ -410,5 +441,87 @@ fn same<T: PartialEq + std::fmt::Debug>(
             Err(format!("expected {what} to be {expected:?}, but it is {found:?}"))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ACME: &str = "format: 1\nid: acme\nname: Acme\nstatus: documented\nwebhooks:\n  \
+        verify: { token_equal: { at: { header: x-token } } }\n  \
+        envelope: cloudevents\n  type: .type\n  \
+        answer: { status: 202, refused: 403, body: taken, content_type: text/plain, \
+        or: [{ when: '.type == \"ask\"', json: { ok: true } }] }\n";
+    const KIND: &str = "application/cloudevents+json";
+
+    fn check(body: &serde_json::Value, expect: &serde_json::Value) -> Result<(), String> {
+        let connector = crate::connector::load("acme/connector.yaml", ACME, &|_| None).unwrap();
+        let body = body.to_string();
+        let mut delivery = json!({
+            "at": "2026-11-25T10:00:00Z",
+            "secrets": { "signing_secret": "sec" },
+            "request": {
+                "method": "POST", "url": "https://example.com/h", "body": body,
+                "headers": [["content-type", KIND], ["x-token", "sec"]],
+            },
+        });
+        for (name, value) in expect.as_object().unwrap() {
+            delivery[name] = value.clone();
+        }
+        play(&connector, &json!({ "delivery": delivery }).to_string())
+    }
+
+    fn event(of: &str) -> serde_json::Value {
+        json!({ "specversion": "1.0", "id": "1", "source": "s", "type": of })
+    }
+
+    #[test]
+    fn what_a_sender_is_answered_is_compared() {
+        let accepted = |of: &str, answered: serde_json::Value| {
+            check(&event(of), &json!({ "expect": { "accepted": {} }, "answered": answered }))
+        };
+
+        let plain =
+            json!({ "status": 202, "body": "taken", "headers": { "content-type": "text/plain" } });
+        assert_eq!(accepted("told", plain), Ok(()));
+        let json =
+            json!({ "body": "{\"ok\":true}", "headers": { "content-type": "application/json" } });
+        assert_eq!(accepted("ask", json), Ok(()));
+        assert!(accepted("told", json!({ "status": 200 })).unwrap_err().contains("status"));
+        assert!(accepted("ask", json!({ "body": "taken" })).unwrap_err().contains("body"));
+    }
+
+    #[test]
+    fn what_breaks_the_rules_of_its_format_is_refused_as_malformed() {
+        let mut unfit = event("told");
+        unfit["specversion"] = json!("2.0");
+        let refused = |body: &serde_json::Value, reason: &str| {
+            check(body, &json!({ "expect": { "refused": reason } }))
+        };
+
+        assert_eq!(refused(&unfit, "malformed"), Ok(()));
+        assert!(refused(&unfit, "wrong_signature").is_err());
+        assert!(refused(&event("told"), "malformed").is_err());
+        assert!(check(&unfit, &json!({ "expect": { "accepted": {} } })).is_err());
+    }
+
+    #[test]
+    fn a_refusal_is_answered_with_its_status() {
+        let refused = |status: u16| {
+            check(
+                &event("told"),
+                &json!({
+                    "secrets": { "signing_secret": "other" },
+                    "expect": { "refused": "wrong_signature" },
+                    "answered": { "status": status },
+                }),
+            )
+        };
+
+        assert_eq!(refused(403), Ok(()));
+        assert!(refused(401).is_err());
     }
 }

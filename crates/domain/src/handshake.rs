@@ -1,4 +1,4 @@
-//! Handshakes: the questions of senders whether an address is right, and what they are answered.
+//! What senders are answered: to the question whether an address is right, and to what was taken.
 //!
 //! They are answered and not stored. What is echoed is a short text and is sent as plain text or
 //! JSON, so that nobody can use an inbox to show a page of their own. A question that comes as
@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use crate::connector::{Handshake, Ping, Reply, Webhooks};
 use crate::json::Json;
 use crate::signature::Request;
+use crate::template::Place;
 use crate::{envelope, intake, origin};
 
 /// The longest echo, in bytes.
@@ -26,7 +27,7 @@ pub enum Proved {
     Yes,
 }
 
-/// What a handshake is answered.
+/// What a sender is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The status.
@@ -160,6 +161,55 @@ pub fn for_pages(
     origins.and_then(|origins| shared_with(request, setting(settings, origins))).unwrap_or_default()
 }
 
+/// What a sender is answered whose request was taken. A header whose setting does not fit into one
+/// is left out.
+pub fn taken(
+    webhooks: &Webhooks,
+    request: &Request<'_>,
+    first: Option<&Json>,
+    settings: &BTreeMap<String, String>,
+    now: Timestamp,
+) -> Answer {
+    let rule = &webhooks.answer;
+    let mut headers = for_pages(webhooks, request, settings);
+    let mut others = rule.or.iter();
+    let other = others.find(|other| first.is_some_and(|event| other.when.holds(event, now)));
+    let (status, body, kind) = match other {
+        None => (rule.status, rule.body.clone(), rule.content_type.clone()),
+        Some(other) => {
+            let json = other.json.as_ref().map(ToString::to_string);
+            let kind = json.as_ref().map(|_| "application/json".to_owned());
+            (
+                other.status.unwrap_or(rule.status),
+                json.unwrap_or_else(|| other.body.clone()),
+                other.content_type.clone().or(kind),
+            )
+        }
+    };
+    headers.extend(kind.map(|kind| ("content-type".to_owned(), kind)));
+    let values = serde_json::json!({ "settings": settings });
+    for (name, text) in &rule.headers {
+        let value = text.render(Place::Header, &values);
+        headers.extend(value.ok().map(|value| (name.clone(), value)));
+    }
+    let address = rule.redirect.as_ref().and_then(|name| settings.get(name));
+    let address = address.filter(|address| !address.is_empty() && is_page_visit(request));
+    if let Some(address) = address {
+        headers.push(("location".into(), address.clone()));
+        return Answer { status: 303, headers, body: String::new() };
+    }
+    Answer { status, headers, body }
+}
+
+/// Whether a browser shows the answer as its next page.
+fn is_page_visit(request: &Request<'_>) -> bool {
+    request
+        .headers
+        .iter()
+        .filter(|(name, _)| *name == "accept")
+        .any(|(_, value)| String::from_utf8_lossy(value).contains("text/html"))
+}
+
 fn shared_with(request: &Request<'_>, allowed: &str) -> Option<Vec<(String, String)>> {
     let origin = request.text("origin")?;
     if !origin::allows(allowed, Some(&origin), true) {
@@ -194,6 +244,50 @@ mod tests {
         let answer = answer?;
         let kind = answer.headers.into_iter().find(|(name, _)| name == "content-type");
         Some((answer.status, kind.map(|(_, kind)| kind).unwrap_or_default(), answer.body))
+    }
+
+    fn taken(answer: &str, headers: &[(&str, &str)], event: Option<&str>) -> Answer {
+        let yaml = format!("verify: none\nanswer: {answer}\n");
+        let webhooks: Webhooks = serde_saphyr::from_str(&yaml).unwrap();
+        let headers: Vec<_> = headers.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+        let request =
+            Request { method: "POST", url: "", query: None, headers: &headers, body: b"" };
+        let settings = BTreeMap::from([
+            ("page".to_owned(), "https://acme.example/thanks".to_owned()),
+            ("name".to_owned(), "Acme\r\nx: y".to_owned()),
+        ]);
+        let event = event.map(|text| Json::parse(text.as_bytes()).unwrap());
+        super::taken(&webhooks, &request, event.as_ref(), &settings, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn what_is_taken_is_answered_as_its_kind_wants_it() {
+        let yaml = "{ status: 204, or: [{ when: .token != null, status: 200, json: { type: 5 } }, \
+                    { when: '.kind == \"call\"', body: <Response/>, content_type: text/xml }] }";
+        let check = |event| body(Some(taken(yaml, &[], event)));
+
+        assert_eq!(check(Some(r#"{"event":1}"#)), Some((204, String::new(), String::new())));
+        assert_eq!(check(None), Some((204, String::new(), String::new())));
+        assert_eq!(
+            check(Some(r#"{"token":"t","kind":"call"}"#)),
+            Some((200, "application/json".into(), r#"{"type":5}"#.into()))
+        );
+        assert_eq!(
+            check(Some(r#"{"kind":"call"}"#)),
+            Some((204, "text/xml".into(), "<Response/>".into()))
+        );
+    }
+
+    #[test]
+    fn a_browser_is_led_on_and_a_header_that_does_not_fit_is_left_out() {
+        let yaml = "{ redirect: page, headers: { x-app: '{{ settings.name }}', x-b: b } }";
+
+        let page = taken(yaml, &[("accept", "text/html,*/*")], None);
+        let program = taken(yaml, &[("accept", "*/*")], None);
+
+        assert_eq!((page.status, program.status), (303, 200));
+        assert_eq!(page.headers.last().unwrap().1, "https://acme.example/thanks");
+        assert_eq!(program.headers, [("x-b".to_owned(), "b".to_owned())]);
     }
 
     #[test]

@@ -554,10 +554,13 @@ impl Read<'_> {
             let next = self.restarted(stream, cursor).ok_or(Error::TooMany(records))?;
             return self.counted(next).map(|cursor| (cursor, false));
         }
-        if position == cursor.position || position == Position::Url(page.answer.asked.clone()) {
+        // A session of the other side moves on by itself, and may be called the same throughout.
+        let is_session = matches!(stream.page, Some(Paging::Scroll(_)));
+        let is_asked = position == Position::Url(page.answer.asked.clone());
+        if !is_session && (position == cursor.position || is_asked) {
             return Err(Error::Stuck);
         }
-        if Some(&position) == cursor.mark.as_ref() {
+        if !is_session && Some(&position) == cursor.mark.as_ref() {
             return Err(Error::Circle);
         }
         if is_repeated {

@@ -334,10 +334,12 @@ impl Signed {
         }
         if let Some(time) = &self.time {
             let signed_at = match signed_at {
-                Some(signed_at) => signed_at,
+                Some(signed_at) => Some(signed_at),
                 None => time_inside(time, request)?,
             };
-            check_time(signed_at, time.unit, time.tolerance.get(), now)?;
+            if let Some(signed_at) = signed_at {
+                check_time(signed_at, time.unit, time.tolerance.get(), now)?;
+            }
         }
         Ok(Verified {
             proof: Proof::Verified,
@@ -364,6 +366,9 @@ impl Signed {
         match &time.at {
             TimeAt::Place(Place::Body(_)) => Ok(None),
             TimeAt::Place(place) => {
+                if time.optional && request.at(place)?.is_none() {
+                    return Ok(None);
+                }
                 let text = request.needed(place)?;
                 read_time(&text, time.unit).map(Some).ok_or_else(|| malformed(place))
             }
@@ -415,12 +420,17 @@ impl List {
 }
 
 /// The time, where it stands in the body: called only once the body is known to be the sender's.
-fn time_inside(time: &SignedAt, request: &Request<'_>) -> Result<Timestamp, Error> {
-    let place = time.at.place().filter(|place| matches!(place, Place::Body(_)));
-    let place = place.ok_or_else(|| Error::Malformed("the time".into()))?;
+/// None where it may be missing, and is.
+fn time_inside(time: &SignedAt, request: &Request<'_>) -> Result<Option<Timestamp>, Error> {
+    let Some(place) = time.at.place().filter(|place| matches!(place, Place::Body(_))) else {
+        return if time.optional { Ok(None) } else { Err(Error::Malformed("the time".into())) };
+    };
     let text = request.at(place)?;
+    if text.is_none() && time.optional {
+        return Ok(None);
+    }
     let unreadable = || Error::Malformed(format!("the time at `{}`", place.name()));
-    text.and_then(|text| read_time(&text, time.unit)).ok_or_else(unreadable)
+    text.and_then(|text| read_time(&text, time.unit)).map(Some).ok_or_else(unreadable)
 }
 
 fn read_time(text: &str, unit: TimeUnit) -> Option<Timestamp> {
@@ -432,6 +442,9 @@ fn read_time(text: &str, unit: TimeUnit) -> Option<Timestamp> {
         TimeUnit::S => Timestamp::from_second(whole()?).ok(),
         TimeUnit::Ms => Timestamp::from_millisecond(whole()?).ok(),
         TimeUnit::Iso => text.parse().ok(),
+        TimeUnit::Date => text.parse().ok().or_else(|| {
+            jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()
+        }),
     }
 }
 
@@ -446,7 +459,7 @@ fn check_time(
 ) -> Result<(), Error> {
     let now = match unit {
         TimeUnit::S => Timestamp::from_second(now.as_second()).unwrap_or(now),
-        TimeUnit::Ms | TimeUnit::Iso => now,
+        TimeUnit::Ms | TimeUnit::Iso | TimeUnit::Date => now,
     };
     let by = now.duration_since(signed_at);
     if by.abs() > tolerance { Err(Error::Stale { by }) } else { Ok(()) }

@@ -207,6 +207,11 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     });
     // Some derive a password from a secret by it; as a proof of anything it is worth nothing.
     environment.add_filter("md5", |text: &str| hex::encode(Md5::digest(text.as_bytes())));
+    // A list of texts as a list of objects with one member each.
+    environment.add_filter("objects", |items: Vec<minijinja::Value>, name: String| {
+        let object = |item| minijinja::Value::from_pairs([(name.clone(), item)]);
+        items.into_iter().map(object).collect::<Vec<_>>()
+    });
     // By the name and not by the escaping in force, which a template can switch off.
     environment.set_formatter(|out, state, value| match state.name() {
         place @ ("path" | "header" | "address") => {
@@ -437,6 +442,11 @@ mod tests {
         assert_eq!(value("{{ topics }}"), json!(["a", "b"]));
         assert_eq!(value("{{ n }}"), json!(3));
         assert_eq!(value("{{ id }}"), json!("7"));
+        assert_eq!(
+            value("{{ topics | objects('name') }}"),
+            json!([{ "name": "a" }, { "name": "b" }])
+        );
+        assert_eq!(value("{{ [] | objects('name') }}"), json!([]));
         assert_eq!(value("{{ n }}{{ n }}"), json!("33"));
         assert_eq!(value(" {{ topics }} "), json!(["a", "b"]));
         assert_eq!(value("plain"), json!("plain"));

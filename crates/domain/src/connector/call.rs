@@ -470,10 +470,22 @@ impl Tree {
         }
     }
 
-    /// Whether it is a text that speaks of one of `names`.
+    /// Whether it is a text that speaks of one of `names`, or holds such texts and nothing else: an
+    /// empty object says something else than none.
     fn speaks_of(&self, names: &[String]) -> bool {
-        let Self::Text(text) = self else { return false };
-        !names.is_empty() && text.names().iter().any(|name| names.contains(name))
+        if names.is_empty() {
+            return false;
+        }
+        match self {
+            Self::Text(text) => text.names().iter().any(|name| names.contains(name)),
+            Self::Plain(_) => false,
+            Self::List(items) => {
+                !items.is_empty() && items.iter().all(|item| item.speaks_of(names))
+            }
+            Self::Object(members) => {
+                !members.is_empty() && members.values().all(|member| member.speaks_of(names))
+            }
+        }
     }
 
     /// All its texts.

@@ -331,7 +331,10 @@ fn asks(connector: &Connector) -> Vec<(&Ask, &'static [&'static str])> {
     asks.extend(register.map(|(_, ask)| (ask, REGISTER)));
     for source in &connector.reconcile.0 {
         let calls = match &source.by {
-            ReconcileBy::EventLog(log) => vec![log.enable.as_ref(), log.resend.as_ref()],
+            ReconcileBy::EventLog(log) => {
+                let body = log.body.as_ref().map(|body| &body.call);
+                vec![log.enable.as_ref(), log.resend.as_ref(), body]
+            }
             ReconcileBy::DeliveryLog(log) => vec![Some(&log.list), log.redeliver.as_ref()],
             _ => Vec::new(),
         };
@@ -520,8 +523,12 @@ fn webhooks(connector: &Connector, hooks: &Webhooks) -> Checked {
             return mistake("ping:", "the `status` of a `ping` should be between 200 and 299");
         }
     }
-    if !(200..300).contains(&answer.status) {
+    let statuses = answer.or.iter().filter_map(|other| other.status);
+    if !statuses.chain([answer.status]).all(|status| (200..300).contains(&status)) {
         return mistake("status:", "`answer.status` should be between 200 and 299");
+    }
+    if let Some(other) = answer.or.iter().find(|it| it.json.is_some() && !it.body.is_empty()) {
+        return mistake(other.body.as_str(), "`json` and `body` exclude each other");
     }
     if !(400..500).contains(&answer.refused) {
         return mistake("refused:", "`answer.refused` should be between 400 and 499");

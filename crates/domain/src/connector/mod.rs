@@ -53,7 +53,7 @@ pub use self::paging::{
 };
 pub use self::pattern::Pattern;
 pub use self::reconcile::{
-    DeliveryLog, EventLog, LookBack, Reconcile, ReconcileBy, ReconcileSource,
+    DeliveryLog, EventBody, EventLog, LookBack, Reconcile, ReconcileBy, ReconcileSource,
 };
 pub use self::register::{
     Each, Entries, Health, HookSecret, LaterSecret, Manual, OursAs, OursEncoding, Register,
@@ -75,8 +75,8 @@ pub use self::verify::{
     Rule, SIGNING_SECRET, Scheme, Signed, TokenAt, TokenEqual, Verify, When,
 };
 pub use self::webhook::{
-    AboutRule, AnswerRule, ByType, Dedupe, Envelope, EventMethod, GivesUp, Handshake, Pick, Ping,
-    Reply, Webhooks,
+    AboutRule, AnswerRule, ByType, Dedupe, Envelope, EventMethod, GivesUp, Handshake, OtherAnswer,
+    Pick, Ping, Reply, Webhooks,
 };
 use crate::expression::Expression;
 use crate::template::Template;

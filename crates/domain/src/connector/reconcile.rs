@@ -150,6 +150,10 @@ pub struct EventLog {
     /// What of a record is the body that the webhook carries; all of it where it is not given.
     #[serde(default)]
     pub event: Option<Expression>,
+    /// Where the body that the webhook carried is asked for, where records do not hold it: for
+    /// those alone that did not arrive.
+    #[serde(default)]
+    pub body: Option<EventBody>,
     /// What of a record is the time at which it happened.
     #[serde(default)]
     pub time: Option<Expression>,
@@ -162,6 +166,16 @@ pub struct EventLog {
     /// A call that has the event `{{ id }}` sent once more.
     #[serde(default)]
     pub resend: Option<Ask>,
+}
+
+/// Where the body that a webhook carried is asked for.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventBody {
+    /// Asks for it, by `{{ id }}`, the id of the event.
+    pub call: Ask,
+    /// What of the answer it is. A text is the body as it stands.
+    pub at: Expression,
 }
 
 /// A list of what was sent to us. Texts may use `hook.id`, the id of the registration.
@@ -179,8 +193,10 @@ pub struct DeliveryLog {
     pub id: Expression,
     /// What tells what was sent apart, as `webhooks.dedupe` has it.
     pub key: Expression,
-    /// When it was sent.
-    pub time: Expression,
+    /// When it was sent, as RFC 3339, a date of HTTP, or a number since 1970. A list without it
+    /// is read from its beginning, which is taken for the newest.
+    #[serde(default)]
+    pub time: Option<Expression>,
     /// Whether it was taken.
     pub ok: Expression,
     /// A call that has `{{ id }}` sent once more.

@@ -525,6 +525,8 @@ pub struct SignedAt {
     pub unit: TimeUnit,
     /// How far it may be from now.
     pub tolerance: Span,
+    /// Whether a request may come without it.
+    pub optional: bool,
 }
 
 /// Where the time of a signature is.
@@ -557,6 +559,8 @@ pub enum TimeUnit {
     Ms,
     /// RFC 3339.
     Iso,
+    /// A date: RFC 3339, or that of mail and of HTTP.
+    Date,
 }
 
 /// The written form of [`SignedAt`].
@@ -579,24 +583,30 @@ pub(crate) struct WrittenSignedAt {
     unit: TimeUnit,
     /// How far it may be from now.
     tolerance: Span,
+    /// Whether a request may come without it, as where only some events say when they happened.
+    #[serde(default)]
+    optional: bool,
 }
 
 impl TryFrom<WrittenSignedAt> for SignedAt {
     type Error = String;
 
     fn try_from(written: WrittenSignedAt) -> Result<Self, String> {
-        let WrittenSignedAt { header, query, field, path, item, unit, tolerance } = written;
+        let WrittenSignedAt { header, query, field, path, item, unit, tolerance, optional } =
+            written;
         let at = match item {
             Some(_) if header.is_some() || query.is_some() || field.is_some() || path.is_some() => {
                 return Err("`item` stands alone".into());
             }
+            // A list without it is none of this sender's.
+            Some(_) if optional => return Err("an `item` is never `optional`".into()),
             Some(item) => TimeAt::Item(item),
             None if header.is_none() && query.is_none() && field.is_none() && path.is_none() => {
                 return Err("expected one of `header`, `query`, `field`, `path`, `item`".into());
             }
             None => TimeAt::Place(Place::written(header, query, field, path)?),
         };
-        Ok(Self { at, unit, tolerance })
+        Ok(Self { at, unit, tolerance, optional })
     }
 }
 

@@ -612,6 +612,10 @@ pub struct FillTime {
     /// The field that says when the page was made, in seconds since 1970. A form without it is
     /// taken, unless `key` asks for it to be signed.
     pub field: String,
+    /// Whether the field counts the seconds since the page was opened instead, as the page itself
+    /// has counted them: a visitor's clock may be wrong.
+    #[serde(default)]
+    pub elapsed: bool,
     /// How long it takes at least.
     pub at_least: Span,
     /// How long it takes at most.

@@ -600,6 +600,9 @@ pub struct AnswerRule {
     /// Headers for what is stored, over `settings`.
     #[serde(default)]
     pub headers: IndexMap<String, Template>,
+    /// Other answers, for requests whose first event is of some kind: the first that fits.
+    #[serde(default)]
+    pub or: Vec<OtherAnswer>,
     /// The setting with the address to which a browser that sent a form is led on.
     #[serde(default)]
     pub redirect: Option<String>,
@@ -614,6 +617,26 @@ pub struct AnswerRule {
     pub retry_after: Span,
 }
 
+/// What requests of some kind are answered once they are stored.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OtherAnswer {
+    /// Which: an expression over the first event.
+    pub when: Expression,
+    /// The status; that of `answer` where it is not given.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// The body.
+    #[serde(default)]
+    pub body: String,
+    /// The body as JSON, in place of `body`.
+    #[serde(default)]
+    pub json: Option<serde_json::Value>,
+    /// What kind of text the body is; JSON where `json` is given.
+    #[serde(default)]
+    pub content_type: Option<String>,
+}
+
 impl Default for AnswerRule {
     fn default() -> Self {
         Self {
@@ -622,6 +645,7 @@ impl Default for AnswerRule {
             body: String::new(),
             content_type: None,
             headers: IndexMap::new(),
+            or: Vec::new(),
             redirect: None,
             refused: unauthorized(),
             overload: unavailable(),

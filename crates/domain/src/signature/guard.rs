@@ -92,9 +92,15 @@ fn fill_time(
         }
     }
     let unreadable = || Error::Malformed(format!("the form field `{}`", rule.field));
-    let made = read_time(&made, TimeUnit::S).ok_or_else(unreadable)?;
-    // Whole seconds on both sides, as the field counts.
-    let took = SignedDuration::from_secs(now.as_second() - made.as_second());
+    let took = if rule.elapsed {
+        let seconds = made.trim().parse().ok().filter(|seconds: &f64| *seconds >= 0.0);
+        let took = seconds.and_then(|it| SignedDuration::try_from_secs_f64(it).ok());
+        took.ok_or_else(unreadable)?
+    } else {
+        let made = read_time(&made, TimeUnit::S).ok_or_else(unreadable)?;
+        // Whole seconds on both sides, as the field counts.
+        SignedDuration::from_secs(now.as_second() - made.as_second())
+    };
     if took < rule.at_least.get() {
         return Err(Error::Unwanted("it was filled in faster than a person could".into()));
     }

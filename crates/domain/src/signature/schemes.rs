@@ -981,6 +981,93 @@ fn a_form_is_guarded() {
 }
 
 #[test]
+fn a_form_may_say_how_long_its_page_was_open() {
+    let yaml = "form_guard: { origins: origins, honeypot: h, \
+                time: { field: s, elapsed: true, at_least: 2s, at_most: 1d } }";
+    let reason = |body: &str| {
+        let headers = [FORM, ("origin", "https://acme.example")];
+        let case = Case::new(yaml, "", &headers, body.as_bytes());
+        case.setting("origins", "https://acme.example").check().err().map(|it| it.reason())
+    };
+
+    for taken in ["s=2", "s=2.0", "s=86400", "a=1"] {
+        assert_eq!(reason(taken), None, "{taken}");
+    }
+    assert_eq!(reason("s=1.9"), Some(Reason::Unwanted));
+    assert_eq!(reason("s=86401"), Some(Reason::Stale));
+    for unreadable in ["s=x", "s=-1", "s=NaN", "s=1e300"] {
+        assert_eq!(reason(unreadable), Some(Reason::Malformed), "{unreadable}");
+    }
+}
+
+/// The HMAC-SHA256 of these pieces, in hex.
+fn tag_of(key: &str, pieces: &[&[u8]]) -> String {
+    let message = message::Message::of(pieces.iter().copied());
+    hex::encode(digest::tag(crate::connector::Hash::Sha256, key.as_bytes(), &message))
+}
+
+#[test]
+fn a_time_may_be_a_date_of_mail() {
+    let check = |time: &str, seconds: i64| {
+        let tag = tag_of("sec", &[time.as_bytes(), b"x"]);
+        let case = Case::new(
+            "hmac: { sha256: [{ header: x-ts }, body], key: signing_secret, header: x-sig, \
+             encoding: hex, time: { header: x-ts, unit: date, tolerance: 5m } }",
+            "sec",
+            &[("x-ts", time), ("x-sig", &tag)],
+            b"x",
+        );
+        let mut case = case.at("2025-08-19T20:37:09Z");
+        case.at += SignedDuration::from_secs(seconds);
+        case.check().err().map(|error| error.reason())
+    };
+
+    for time in [
+        "Tue, 19 Aug 2025 20:37:09 -0000",
+        "Tue, 19 Aug 2025 20:37:09 GMT",
+        "19 Aug 2025 22:37:09 +0200",
+        "2025-08-19T20:37:09Z",
+        "2025-08-19T22:37:09.000+02:00",
+    ] {
+        assert_eq!(check(time, 300), None, "{time}");
+        assert_eq!(check(time, -300), None, "{time}");
+        assert_eq!(check(time, 301), Some(Reason::Stale), "{time}");
+        assert_eq!(check(time, -301), Some(Reason::Stale), "{time}");
+    }
+    for time in ["1755635829", "yesterday", "2025-08-19"] {
+        assert_eq!(check(time, 0), Some(Reason::Malformed), "{time}");
+    }
+}
+
+#[test]
+fn a_time_that_need_not_be_there_counts_where_it_is() {
+    let check = |place: &str, header: Option<&str>, body: &str| {
+        let tag = tag_of("sec", &[body.as_bytes()]);
+        let yaml = format!(
+            "hmac: {{ sha256: body, key: signing_secret, header: x-sig, encoding: hex, \
+             time: {{ {place}, unit: iso, tolerance: 90m, optional: true }} }}"
+        );
+        let mut headers = vec![("x-sig", tag.as_str())];
+        headers.extend(header.map(|time| ("x-ts", time)));
+        let case = Case::new(&yaml, "sec", &headers, body.as_bytes()).at("2026-01-01T00:00:00Z");
+        case.check().err().map(|error| error.reason())
+    };
+
+    let inside = |body: &str| check("path: .at", None, body);
+    assert_eq!(inside("{}"), None);
+    assert_eq!(inside(r#"{"at":"2025-12-31T22:30:00Z"}"#), None);
+    assert_eq!(inside(r#"{"at":"2025-12-31T22:29:59Z"}"#), Some(Reason::Stale));
+    assert_eq!(inside(r#"{"at":"soon"}"#), Some(Reason::Malformed));
+    let outside = |time| check("header: x-ts", time, "{}");
+    assert_eq!(outside(None), None);
+    assert_eq!(outside(Some("2025-12-31T22:29:59Z")), Some(Reason::Stale));
+    assert_eq!(outside(Some("soon")), Some(Reason::Malformed));
+    let item = "hmac: { sha256: body, key: signing_secret, header: s, list: { separator: ',', take: v }, \
+                encoding: hex, time: { item: t, tolerance: 1m, optional: true } }";
+    assert!(serde_saphyr::from_str::<Verify>(item).is_err());
+}
+
+#[test]
 fn a_scheme_without_proof_is_for_inboxes_without_a_secret() {
     let yaml =
         "[{ hmac: { sha256: body, key: signing_secret, header: sig, encoding: hex } }, none]";

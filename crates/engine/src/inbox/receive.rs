@@ -17,7 +17,6 @@ use domain::intake::{self, Said};
 use domain::refusal::{NewRefusal, Reason};
 use domain::secret::Secrets;
 use domain::signature::{self, Given, Request, Verified};
-use domain::template::Place;
 use domain::{mask, text};
 use jiff::Timestamp;
 
@@ -77,13 +76,16 @@ impl Engine {
             }
         };
         let verdict = self.judge(webhooks, &request, secrets, &settings, now).await;
-        let answer = || answered(webhooks, &request, &settings);
+        let answer = |items: &[Item<'_>]| {
+            let first = items.first().map(|item| &item.event);
+            handshake::taken(webhooks, &request, first, &settings, now).into()
+        };
         match verdict {
             // Whoever fills in forms by a program is not to learn that this was found out.
             Err(error @ signature::Error::Trapped(_)) => {
                 let (reason, message) = (error.reason(), error.to_string());
                 self.refused(&open, webhooks, &delivery, reason, message, now);
-                Received::Answered(answer())
+                Received::Answered(answer(&[]))
             }
             Err(error) => {
                 let (reason, message) = (error.reason(), error.to_string());
@@ -122,7 +124,7 @@ impl Engine {
                         arrival(&open, &delivery, &headers, secrets, &verified, item, said, now)
                     })
                     .collect();
-                self.keep(&open, webhooks, &delivery, arrivals, answer(), now).await
+                self.keep(&open, webhooks, &delivery, arrivals, answer(&items), now).await
             }
         }
     }
@@ -284,11 +286,22 @@ impl Engine {
             domain::inbox::Registration::Registered { url, .. } => Some(url.clone()),
             _ => open.inbox.inbox.settings.get("public_url").cloned(),
         };
+        let told = told.map(|told| as_called(&told, delivery.uri.query()));
         told.unwrap_or_else(|| {
             let path = delivery.uri.path_and_query().map_or("/", |path| path.as_str());
             let base = self.public_address().unwrap_or_else(|| self.inner.inboxes.base_url());
             format!("{base}{path}")
         })
+    }
+}
+
+/// The address that a sender was told, with what it put behind the question mark this time: that is
+/// signed as it came.
+fn as_called(told: &str, query: Option<&str>) -> String {
+    let bare = told.split('?').next().unwrap_or_default();
+    match query {
+        Some(query) => format!("{bare}?{query}"),
+        None => bare.to_owned(),
     }
 }
 
@@ -386,47 +399,31 @@ fn unreadable(refused: Received, error: &envelope::Error) -> Received {
     }
 }
 
-/// What a sender is answered whose request was taken.
-fn answered(
-    webhooks: &Webhooks,
-    request: &Request<'_>,
-    settings: &BTreeMap<String, String>,
-) -> Answer {
-    let rule = &webhooks.answer;
-    let mut headers = handshake::for_pages(webhooks, request, settings);
-    headers.extend(rule.content_type.clone().map(|kind| ("content-type".to_owned(), kind)));
-    let values = serde_json::json!({ "settings": settings });
-    for (name, text) in &rule.headers {
-        match text.render(Place::Header, &values) {
-            Ok(value) => headers.push((name.clone(), value)),
-            Err(error) => tracing::warn!(%error, "a header of an answer is left out"),
-        }
-    }
-    let led_on = rule
-        .redirect
-        .as_ref()
-        .and_then(|setting| settings.get(setting))
-        .filter(|address| !address.is_empty() && is_page_visit(request));
-    if let Some(address) = led_on {
-        headers.push(("location".into(), address.clone()));
-        return Answer { status: 303, headers, body: Bytes::new() };
-    }
-    Answer { status: rule.status, headers, body: Bytes::from(rule.body.clone()) }
-}
-
-/// Whether a browser shows the answer as its next page.
-fn is_page_visit(request: &Request<'_>) -> bool {
-    request
-        .headers
-        .iter()
-        .filter(|(name, _)| *name == "accept")
-        .any(|(_, value)| String::from_utf8_lossy(value).contains("text/html"))
-}
-
 fn overloaded(rule: &AnswerRule) -> Answer {
     Answer {
         status: rule.overload,
         headers: vec![("retry-after".into(), rule.retry_after.get().as_secs().max(1).to_string())],
         body: Bytes::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::as_called;
+
+    #[test]
+    fn an_address_is_signed_with_the_query_that_came() {
+        let told = "https://hooks.example/in/key";
+
+        assert_eq!(as_called(told, None), told);
+        assert_eq!(
+            as_called(told, Some("bodySHA256=ab&x=%20")),
+            format!("{told}?bodySHA256=ab&x=%20")
+        );
+        assert_eq!(
+            as_called(&format!("{told}?token=t"), Some("token=t&a=1")),
+            format!("{told}?token=t&a=1")
+        );
+        assert_eq!(as_called(&format!("{told}?token=t"), None), told);
     }
 }

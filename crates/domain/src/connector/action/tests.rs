@@ -32,6 +32,27 @@ fn what_speaks_of_an_input_that_is_left_out_is_left_out_with_it() {
 }
 
 #[test]
+fn what_holds_only_what_was_left_out_is_left_out_too() {
+    let action = action(
+        "post: /a\njson: { amount: { value: '{{ input.value }}', currency: '{{ input.currency }}' }, \
+         lines: [{ sku: '{{ input.sku }}' }], nothing: {}, none: [], deep: { a: { b: '{{ input.sku }}' } } }\n\
+         input: { value: { optional: true }, currency: { optional: true }, sku: { optional: true } }\n",
+    );
+    let render = |input: Value| body(&action.render(&json!({ "input": input }), None).unwrap());
+
+    assert_eq!(render(json!({})), json!({ "nothing": {}, "none": [] }));
+    assert_eq!(
+        render(json!({ "value": "1.00" })),
+        json!({ "amount": { "value": "1.00" }, "nothing": {}, "none": [] })
+    );
+    let whole = render(json!({ "sku": "A" }));
+    assert_eq!(
+        (&whole["lines"], &whole["deep"]),
+        (&json!([{ "sku": "A" }]), &json!({ "a": { "b": "A" } }))
+    );
+}
+
+#[test]
 fn a_form_repeats_lists_and_names_members() {
     let action = action(
         "post: /links\nform: { 'events[]': '{{ input.events }}', line: [{ price: p, quantity: 2 }], on: true }\n\

@@ -422,3 +422,23 @@ fn a_session_of_the_other_side_begins_anew() {
     assert_eq!(asks(&stream, &cursor), "/scroll?p=s");
     assert_eq!(asks(&stream, &cursor.go_on(&stream, now())), "/scroll?");
 }
+
+#[test]
+fn a_session_that_keeps_its_name_goes_on_and_a_page_that_comes_again_does_not() {
+    let stream = whole(
+        "get: /scroll\nrecords: .data\nkey: .id\n\
+         page: { scroll: { param: p, at: .p, until_empty: true } }\n",
+    );
+    let page = |cursor: &Cursor, of: &[u64]| {
+        answer(&stream, cursor, &json!({ "data": things(of), "p": "s" }))
+    };
+
+    let mut cursor = Cursor::default();
+    for number in 1..9 {
+        let read = page(&cursor, &[number]).unwrap();
+        assert!(!read.done, "{number}");
+        cursor = read.cursor;
+    }
+    assert_eq!(page(&cursor, &[8]), Err(Error::Repeated));
+    assert!(page(&cursor, &[]).unwrap().done);
+}
