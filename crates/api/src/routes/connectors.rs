@@ -7,7 +7,7 @@ use domain::connector;
 use engine::Engine;
 use engine::connector::Listed;
 use engine::sign_in::{CALLBACK, CUSTOM_CALLBACK};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
@@ -27,6 +27,8 @@ pub(crate) struct ConnectorSummary {
     about: String,
     has_webhooks: bool,
     has_api: bool,
+    /// Whether the user has marked it as working with an account of their own.
+    tried_here: bool,
     /// Why it cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     broken: Option<Broken>,
@@ -213,6 +215,7 @@ impl From<&Listed> for ConnectorSummary {
             about: connector.and_then(|it| it.about.clone()).unwrap_or_default(),
             has_webhooks: connector.is_some_and(|it| it.webhooks.is_some()),
             has_api: connector.is_some_and(|it| !it.streams.is_empty()),
+            tried_here: false,
             broken,
         }
     }
@@ -372,7 +375,12 @@ pub(crate) async fn list_connectors(
     let all = tokio::task::spawn_blocking(move || connectors.all())
         .await
         .map_err(|error| ApiError::host_failed(error.to_string()))?;
-    Ok(Json(ConnectorList { connectors: all.iter().map(ConnectorSummary::from).collect() }))
+    let tried = engine.tried_connectors().await?;
+    let summary = |listed: &Listed| {
+        let summary = ConnectorSummary::from(listed);
+        ConnectorSummary { tried_here: tried.contains(&summary.id), ..summary }
+    };
+    Ok(Json(ConnectorList { connectors: all.iter().map(summary).collect() }))
 }
 
 /// Shows one with what is needed to connect it.
@@ -387,6 +395,38 @@ pub(crate) async fn get_connector(
     State(engine): State<Engine>,
     Path(id): Path<String>,
 ) -> Result<Json<Connector>, ApiError> {
-    let found = engine.connectors().listed(&id).ok_or_else(ApiError::not_found)?;
-    Ok(Json(Connector::new(&found)))
+    Ok(Json(shown(&engine, &id).await?))
+}
+
+async fn shown(engine: &Engine, id: &str) -> Result<Connector, ApiError> {
+    let found = engine.connectors().listed(id).ok_or_else(ApiError::not_found)?;
+    let mut connector = Connector::new(&found);
+    connector.summary.tried_here = engine.tried_connectors().await?.contains(id);
+    Ok(connector)
+}
+
+/// What of a connector changes.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConnectorPatch {
+    tried_here: bool,
+}
+
+/// Marks one as working with an account of the user's, or no longer.
+#[utoipa::path(
+    patch,
+    path = "/api/connectors/{id}",
+    tag = "connectors",
+    params(("id" = String, Path)),
+    request_body = ConnectorPatch,
+    responses((status = OK, body = Connector), (status = "default", body = ApiError)),
+)]
+pub(crate) async fn mark_connector(
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    Json(patch): Json<ConnectorPatch>,
+) -> Result<Json<Connector>, ApiError> {
+    engine.connectors().listed(&id).ok_or_else(ApiError::not_found)?;
+    engine.mark_connector(&id, patch.tried_here).await?;
+    Ok(Json(shown(&engine, &id).await?))
 }

@@ -44,7 +44,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(host::open_url))
         .routes(routes!(host::quit))
         .routes(routes!(connectors::list_connectors))
-        .routes(routes!(connectors::get_connector))
+        .routes(routes!(connectors::get_connector, connectors::mark_connector))
         .routes(routes!(connections::list_connections, connections::create_connection))
         .routes(routes!(
             connections::get_connection,

@@ -211,7 +211,8 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Marks one as working with an account of the user's, or no longer. */
+        patch: operations["mark_connector"];
         trace?: never;
     };
     "/api/events": {
@@ -1022,6 +1023,10 @@ export interface components {
         ConnectorList: {
             connectors: components["schemas"]["ConnectorSummary"][];
         };
+        /** @description What of a connector changes. */
+        ConnectorPatch: {
+            tried_here: boolean;
+        };
         /**
          * @description How far a connector has been proved.
          * @enum {string}
@@ -1040,6 +1045,8 @@ export interface components {
             about: string;
             has_webhooks: boolean;
             has_api: boolean;
+            /** @description Whether the user has marked it as working with an account of their own. */
+            tried_here: boolean;
             broken?: components["schemas"]["Broken"] | null;
         };
         /** @description A number of things. */
@@ -2451,6 +2458,39 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connector"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    mark_connector: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConnectorPatch"];
+            };
+        };
         responses: {
             200: {
                 headers: {
