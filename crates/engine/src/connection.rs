@@ -257,6 +257,11 @@ impl Engine {
         }
         self.tell_mode(&after, way, &secrets).await?;
         self.take_secrets(&after, &secrets).await?;
+        if !secrets.is_empty()
+            && let Err(error) = self.share_secrets(&after).await
+        {
+            tracing::warn!(%id, %error, "inboxes go on with the secret that a connection had");
+        }
         self.connection_changed();
         self.connection(id).await
     }

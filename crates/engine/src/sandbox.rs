@@ -132,6 +132,7 @@ fn sandbox_inbox(connection: domain::id::ConnectionId) -> InboxRequest {
         name: NAME.into(),
         connector: CONNECTOR.into(),
         connection: Some(connection),
+        by_hand: false,
         settings: Default::default(),
         secrets: Secrets::new(),
     }

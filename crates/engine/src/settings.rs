@@ -43,7 +43,11 @@ impl Engine {
     /// Marks a connector as working here, or no longer.
     pub async fn mark_connector(&self, id: &str, tried: bool) -> store::Result<()> {
         let mut all = self.tried_connectors().await?;
-        if tried { all.insert(id.to_owned()) } else { all.remove(id) };
+        if tried {
+            all.insert(id.to_owned())
+        } else {
+            all.remove(id)
+        };
         let text =
             serde_json::to_string(&all).map_err(|error| store::Error::Io(error.to_string()))?;
         self.inner.store.set_setting(TRIED, text).await?;

@@ -144,6 +144,10 @@ pub(crate) struct NewInbox {
     name: String,
     connector: String,
     connection: Option<String>,
+    /// Whether the user tells the sender of it, also where Patchbay could.
+    #[serde(default)]
+    #[schema(required = false)]
+    by_hand: bool,
     #[serde(default)]
     #[schema(required = false)]
     settings: BTreeMap<String, String>,
@@ -158,6 +162,7 @@ impl NewInbox {
             connection: optional("connection", self.connection.as_deref())?,
             name: self.name,
             connector: self.connector,
+            by_hand: self.by_hand,
             settings: self.settings,
             secrets: taken(self.secrets),
         })

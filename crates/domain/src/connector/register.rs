@@ -271,6 +271,22 @@ pub enum HookSecret {
     None,
 }
 
+impl HookSecret {
+    /// The secret of the connection that is the signing secret, where it is one of those.
+    pub fn of_connection(&self) -> Option<&str> {
+        match self {
+            Self::App => Some("client_secret"),
+            Self::Connection(name) => Some(name),
+            Self::Answer(_)
+            | Self::Get(_)
+            | Self::Ours
+            | Self::OursAs(_)
+            | Self::User
+            | Self::None => None,
+        }
+    }
+}
+
 /// A call that brings a secret after the registration.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -16,7 +16,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use domain::connector::{Connector, HookSecret, Register, Status, Webhooks};
+use domain::connection::Connection;
+use domain::connector::{Connector, HookSecret, Register, SIGNING_SECRET, Status, Webhooks};
 use domain::id::{ConnectionId, InboxId};
 use domain::inbox::{Inbox, NewInbox, Registration};
 use domain::page::Count;
@@ -71,6 +72,8 @@ pub struct InboxRequest {
     pub connector: String,
     /// Whose events it receives.
     pub connection: Option<ConnectionId>,
+    /// Whether the user tells the sender of it, also where calls could.
+    pub by_hand: bool,
     /// The connector's settings.
     pub settings: BTreeMap<String, String>,
     /// The connector's secrets.
@@ -174,11 +177,13 @@ impl Engine {
         let webhooks = webhooks(&connector)?;
         field::check(&webhooks.setting_fields(), &request.settings, Missing::Refused)?;
         field::check_secrets(&webhooks.secret_fields(), &request.secrets, Missing::Allowed)?;
-        if let Some(connection) = request.connection {
-            self.inner.store.connection(connection).await?;
-        }
+        let connection = match request.connection {
+            Some(connection) => Some(self.inner.store.connection(connection).await?),
+            None => None,
+        };
 
-        let registers = request.connection.is_some()
+        let registers = connection.is_some()
+            && !request.by_hand
             && connector.register.as_ref().is_some_and(|it| it.is_by_calls());
         let inbox = NewInbox {
             name: request.name,
@@ -191,9 +196,7 @@ impl Engine {
         };
         let inbox = self.inner.store.create_inbox(inbox, self.inner.clock.now()).await?;
         let id = inbox.id;
-        if !request.secrets.is_empty()
-            && let Err(error) = self.keep_inbox_secrets(id, &request.secrets).await
-        {
+        if let Err(error) = self.first_secrets(&inbox, connection, &request.secrets).await {
             // Without its secret it would refuse everything: better none than half of one.
             self.inner.store.delete_inbox(id).await?;
             return Err(error);
@@ -201,6 +204,24 @@ impl Engine {
         self.reopen_inbox(id).await?;
         self.inner.registration.notify_one();
         self.inbox(id).await
+    }
+
+    /// Those that were given with it; and that of its connection, which nobody has to give twice.
+    async fn first_secrets(
+        &self,
+        inbox: &Inbox,
+        connection: Option<Connection>,
+        given: &Secrets,
+    ) -> Result<(), Error> {
+        if !given.is_empty() {
+            self.keep_inbox_secrets(inbox.id, given).await?;
+        }
+        match connection {
+            Some(connection) if given.get(SIGNING_SECRET).is_none() => {
+                self.share_secret(inbox, &connection).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Changes its name, and the secrets that are given.

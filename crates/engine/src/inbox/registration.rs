@@ -93,6 +93,7 @@ impl Engine {
         let Some((connection, connector)) = self.sender_of(inbox).await else { return Ok(()) };
         let Some(register) = &connector.register else { return Ok(()) };
         if connection.connection.state != ConnectionState::Ready
+            || inbox.inbox.registration == Registration::ByHand
             || !can_register(register, &connection, &connector)
         {
             return Ok(());
@@ -290,16 +291,59 @@ impl Engine {
         connection: &Connection,
         register: &Register,
     ) -> Result<Option<Secret>, Error> {
-        let name = match &register.secret {
-            HookSecret::Ours => return Ok(Some(new_secret(&standard()))),
-            HookSecret::OursAs(form) => return Ok(Some(new_secret(form))),
-            HookSecret::App => "client_secret",
-            HookSecret::Connection(name) => name,
-            HookSecret::Answer(_) | HookSecret::Get(_) | HookSecret::User | HookSecret::None => {
-                return Ok(None);
+        Ok(match &register.secret {
+            HookSecret::Ours => Some(new_secret(&standard())),
+            HookSecret::OursAs(form) => Some(new_secret(form)),
+            HookSecret::App | HookSecret::Connection(_) => {
+                self.shared_secret(connection, register).await?
             }
-        };
+            HookSecret::Answer(_) | HookSecret::Get(_) | HookSecret::User | HookSecret::None => {
+                None
+            }
+        })
+    }
+
+    /// The secret of a connection that signs what comes to its inboxes, where there is one.
+    async fn shared_secret(
+        &self,
+        connection: &Connection,
+        register: &Register,
+    ) -> Result<Option<Secret>, Error> {
+        let Some(name) = register.secret.of_connection() else { return Ok(None) };
         Ok(self.secrets_of(connection).await?.get(name).cloned())
+    }
+
+    /// Gives an inbox the signing secret of its connection, where that is one and the same.
+    ///
+    /// What the user registers by hand although calls could, is signed with another: Shopify signs
+    /// what is made in its settings with a secret of the shop, and not with that of the app.
+    pub(super) async fn share_secret(
+        &self,
+        inbox: &Inbox,
+        connection: &Connection,
+    ) -> Result<(), Error> {
+        let Some(connector) = self.inner.connectors.get(&inbox.inbox.connector) else {
+            return Ok(());
+        };
+        let Some(register) = &connector.register else { return Ok(()) };
+        if register.is_by_calls() && inbox.inbox.registration == Registration::ByHand {
+            return Ok(());
+        }
+        match self.shared_secret(connection, register).await? {
+            Some(secret) => self.keep_signing_secret(inbox, secret).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Tells all inboxes of a connection that its secrets are others now.
+    pub(crate) async fn share_secrets(&self, connection: &Connection) -> Result<(), Error> {
+        for inbox in self.inner.store.inboxes().await? {
+            if inbox.inbox.connection == Some(connection.id) {
+                self.share_secret(&inbox, connection).await?;
+                self.reopen_inbox(inbox.id).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The signing secret, where the sender makes it.

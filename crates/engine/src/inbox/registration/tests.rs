@@ -14,6 +14,7 @@ use super::*;
 use crate::Config;
 use crate::clock::SystemClock;
 use crate::data_dir::DataDir;
+use crate::inbox::InboxRequest;
 use crate::tunnel::Environment;
 use crate::vault::Vault;
 
@@ -118,6 +119,28 @@ impl Bench {
         let owner = self.inbox.to_string();
         let secrets = self.engine.inner.vault.read(&owner, inbox.secrets.unwrap()).await.unwrap();
         secrets.get(SIGNING_SECRET).unwrap().expose().to_owned()
+    }
+
+    /// Gives the connection a secret.
+    async fn keep(&self, name: &str, value: &str) -> Connection {
+        let mut secrets = Secrets::new();
+        secrets.set(name, Secret::new(value.into()));
+        let connection = self.engine.inner.store.connection(self.connection).await.unwrap();
+        self.engine.keep_secrets(&connection, &secrets, None).await.unwrap();
+        self.engine.inner.store.connection(self.connection).await.unwrap()
+    }
+
+    /// Makes another inbox of the connection, as its user does; it is the one from here on.
+    async fn make(&mut self, by_hand: bool) {
+        let request = InboxRequest {
+            name: "By hand".into(),
+            connector: "test".into(),
+            connection: Some(self.connection),
+            by_hand,
+            settings: Default::default(),
+            secrets: Secrets::new(),
+        };
+        self.inbox = self.engine.create_inbox(request).await.unwrap().inbox.id;
     }
 
     fn url(&self) -> String {
@@ -243,10 +266,7 @@ async fn a_secret_of_the_connection_is_that_of_its_inbox() {
          secret: { connection: auth_token }\n",
     )
     .await;
-    let mut secrets = Secrets::new();
-    secrets.set("auth_token", Secret::new("canary".into()));
-    let connection = bench.engine.inner.store.connection(bench.connection).await.unwrap();
-    bench.engine.keep_secrets(&connection, &secrets, None).await.unwrap();
+    bench.keep("auth_token", "canary").await;
 
     let asked = bench.register([json!({ "id": "h1" })]).await;
 
@@ -262,4 +282,42 @@ async fn what_the_user_does_by_hand_is_not_said_to_be_done() {
 
     let inbox = bench.engine.inner.store.inbox(bench.inbox).await.unwrap();
     assert_eq!(inbox.inbox.registration, Registration::Waiting);
+}
+
+#[tokio::test]
+async fn an_inbox_that_is_told_by_hand_has_the_secret_of_its_connection_and_never_asks_for_it() {
+    let mut bench = Bench::start(
+        "register: { manual: { steps: '1. Copy the address.' }, secret: { connection: auth_token } }\n",
+    )
+    .await;
+    bench.keep("auth_token", "canary").await;
+
+    bench.make(false).await;
+
+    assert_eq!(bench.signing_secret().await, "canary");
+    assert_eq!(bench.engine.inbox(bench.inbox).await.unwrap().missing_secrets, [""; 0]);
+
+    let connection = bench.keep("auth_token", "another").await;
+    bench.engine.share_secrets(&connection).await.unwrap();
+
+    assert_eq!(bench.signing_secret().await, "another");
+}
+
+#[tokio::test]
+async fn what_its_user_tells_by_hand_is_left_to_them_though_calls_could() {
+    let mut bench = Bench::start(
+        "register:\n  rest: { create: { post: /hooks, json: { url: '{{ inbox.url }}' } }, id: .id }\n  \
+         secret: { connection: auth_token }\n",
+    )
+    .await;
+    bench.keep("auth_token", "canary").await;
+
+    bench.make(true).await;
+
+    let mut inbox = bench.engine.inner.store.inbox(bench.inbox).await.unwrap();
+    assert_eq!(inbox.secrets, None, "what is made by hand is signed with another");
+    // It has an address that could be told.
+    inbox.inbox.sandbox = true;
+    bench.engine.register(&inbox, false).await.unwrap();
+    assert_eq!(*bench.sender.asked.lock().unwrap(), []);
 }
