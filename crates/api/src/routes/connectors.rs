@@ -3,7 +3,7 @@
 use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::connector;
+use domain::connector::{self, HookSecret};
 use engine::Engine;
 use engine::connector::Listed;
 use engine::sign_in::{CALLBACK, CUSTOM_CALLBACK};
@@ -25,13 +25,33 @@ pub(crate) struct ConnectorSummary {
     icon: String,
     /// What it is, in a sentence.
     about: String,
+    family: Family,
     has_webhooks: bool,
+    /// Whether something can be read from it.
     has_api: bool,
+    /// Whether it has a way in, and so can be connected.
+    connects: bool,
     /// Whether the user has marked it as working with an account of their own.
     tried_here: bool,
     /// Why it cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     broken: Option<Broken>,
+}
+
+/// What a connector is for.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Family {
+    Shop,
+    Payments,
+    Shipping,
+    Customers,
+    Support,
+    Messages,
+    Mail,
+    Forms,
+    Code,
+    General,
 }
 
 /// How far a connector has been proved.
@@ -132,12 +152,8 @@ pub(crate) struct Way {
     /// is enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     sign_in: Option<SignInKind>,
-    /// Where the browser may come back, the one that is liked best first.
-    redirects: Vec<RedirectKind>,
-    /// What the app at the provider is told that the browser comes back to: an address, or the
-    /// shape of one, with `PORT` where any port is good and `HOST` for the address of a tunnel.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    redirect_url: Option<String>,
+    /// Where the browser may come back. The first that works on this machine is taken.
+    redirects: Vec<Redirect>,
     /// Whether a sign-in is taken back at the provider when its connection is deleted.
     revokes: bool,
     /// Whether test and live accounts can be told apart.
@@ -154,6 +170,15 @@ pub(crate) enum SignInKind {
     Device,
     /// They allow access on a page, and keys are sent to a public address.
     HandOver,
+}
+
+/// An address that a browser may come back to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Redirect {
+    kind: RedirectKind,
+    /// What the app at the provider is told: an address, or the shape of one, with `PORT` where
+    /// any port is good and `HOST` for the address of a tunnel.
+    url: String,
 }
 
 /// Where a browser may come back.
@@ -173,6 +198,8 @@ pub(crate) enum RedirectKind {
 pub(crate) struct Stream {
     id: String,
     title: String,
+    /// The ways in that can read it; all where there are none.
+    ways: Vec<String>,
 }
 
 /// What its senders are like.
@@ -184,8 +211,58 @@ pub(crate) struct Webhooks {
     topics: Vec<String>,
     /// Whether Patchbay can tell the provider of an inbox by itself.
     registers: bool,
+    /// The ways in that can do so; all where there are none.
+    register_ways: Vec<String>,
+    /// What the user does where it cannot, as Markdown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<String>,
+    /// Where the signing secret of an inbox with a connection comes from.
+    secret_from: SecretFrom,
     /// Whether what it sends is signed.
     signed: bool,
+}
+
+/// Where the signing secret of an inbox comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SecretFrom {
+    /// Its user copies it from the provider's pages.
+    User,
+    /// Its connection has it.
+    Connection,
+    /// It is agreed upon while the provider is told of the inbox.
+    Registration,
+}
+
+impl SecretFrom {
+    const fn of(register: Option<&connector::Register>) -> Self {
+        let Some(register) = register else { return Self::User };
+        match &register.secret {
+            HookSecret::App | HookSecret::Connection(_) => Self::Connection,
+            HookSecret::Answer(_)
+            | HookSecret::Get(_)
+            | HookSecret::Ours
+            | HookSecret::OursAs(_) => Self::Registration,
+            HookSecret::User | HookSecret::None => Self::User,
+        }
+    }
+}
+
+impl From<connector::Family> for Family {
+    fn from(family: connector::Family) -> Self {
+        match family {
+            connector::Family::Shop => Self::Shop,
+            connector::Family::Payments => Self::Payments,
+            connector::Family::Shipping => Self::Shipping,
+            connector::Family::Customers => Self::Customers,
+            connector::Family::Support => Self::Support,
+            connector::Family::Messages => Self::Messages,
+            connector::Family::Mail => Self::Mail,
+            connector::Family::Forms => Self::Forms,
+            connector::Family::Code => Self::Code,
+            connector::Family::General => Self::General,
+        }
+    }
 }
 
 impl From<connector::Status> for ConnectorStatus {
@@ -213,8 +290,10 @@ impl From<&Listed> for ConnectorSummary {
             own: found.own,
             icon: format!("data:image/svg+xml;base64,{}", STANDARD.encode(found.icon.as_bytes())),
             about: connector.and_then(|it| it.about.clone()).unwrap_or_default(),
+            family: connector.map_or(connector::Family::General, |it| it.family).into(),
             has_webhooks: connector.is_some_and(|it| it.webhooks.is_some()),
             has_api: connector.is_some_and(|it| !it.streams.is_empty()),
+            connects: connector.is_some_and(|it| !it.auth.is_empty()),
             tried_here: false,
             broken,
         }
@@ -229,10 +308,12 @@ impl Connector {
             let (settings, auth, streams) = (Vec::new(), Vec::new(), Vec::new());
             return Self { summary, docs: None, settings, auth, streams, webhooks: None };
         };
-        let streams = connector
-            .streams
-            .keys()
-            .map(|id| Stream { id: id.clone(), title: connector.stream_title(id) });
+        let streams = connector.streams.iter().map(|(id, stream)| Stream {
+            id: id.clone(),
+            title: connector.stream_title(id),
+            ways: stream.ways.clone(),
+        });
+        let register = connector.register.as_ref();
         Self {
             summary,
             docs: connector.docs.clone(),
@@ -243,7 +324,10 @@ impl Connector {
                 secrets: fields(webhooks.secret_fields()),
                 settings: fields(webhooks.setting_fields()),
                 topics: webhooks.topics.clone(),
-                registers: connector.register.as_ref().is_some_and(|it| it.is_by_calls()),
+                registers: register.is_some_and(connector::Register::is_by_calls),
+                register_ways: register.map(|it| it.ways.clone()).unwrap_or_default(),
+                steps: register.and_then(by_hand),
+                secret_from: SecretFrom::of(register),
                 signed: webhooks.signed(),
             }),
         }
@@ -271,11 +355,20 @@ impl From<&connector::Way> for Way {
             fields: way_fields(way),
             browser: way.browser(),
             sign_in: sign_in(way.kind.inner()),
-            redirects: redirects(way).iter().map(RedirectKind::from).collect(),
-            redirect_url: redirects(way).first().map(redirect_url),
+            redirects: redirects(way).iter().map(Redirect::from).collect(),
             revokes: engine::connection::revokes(way),
             test_or_live: way.test_or_live.is_some(),
         }
+    }
+}
+
+/// What a user does to tell a provider of an inbox.
+fn by_hand(register: &connector::Register) -> Option<String> {
+    match &register.by {
+        connector::RegisterBy::Manual(manual) => Some(manual.steps.clone()),
+        connector::RegisterBy::Entries(_)
+        | connector::RegisterBy::Single(_)
+        | connector::RegisterBy::Resource(_) => None,
     }
 }
 
@@ -304,13 +397,16 @@ fn redirects(way: &connector::Way) -> &[connector::Redirect] {
     }
 }
 
-impl From<&connector::Redirect> for RedirectKind {
+impl From<&connector::Redirect> for Redirect {
     fn from(redirect: &connector::Redirect) -> Self {
-        match redirect {
-            connector::Redirect::Loopback | connector::Redirect::LoopbackAt(_) => Self::Loopback,
-            connector::Redirect::Https => Self::Https,
-            connector::Redirect::Custom => Self::Custom,
-        }
+        let kind = match redirect {
+            connector::Redirect::Loopback | connector::Redirect::LoopbackAt(_) => {
+                RedirectKind::Loopback
+            }
+            connector::Redirect::Https => RedirectKind::Https,
+            connector::Redirect::Custom => RedirectKind::Custom,
+        };
+        Self { kind, url: redirect_url(redirect) }
     }
 }
 

@@ -102,6 +102,9 @@ pub struct Connector {
     /// What it is, in a sentence.
     #[serde(default)]
     pub about: Option<String>,
+    /// Among which it is shown.
+    #[serde(default)]
+    pub family: Family,
     /// What the user fills in for a connection.
     #[serde(default)]
     pub settings: Fields,
@@ -183,6 +186,33 @@ pub enum Status {
     Tried,
     /// It speaks to the pretend shop inside this program.
     Sandbox,
+}
+
+/// What a connector is for, so that somebody finds it among many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// Shops, tills and their stock.
+    Shop,
+    /// Money that is paid.
+    Payments,
+    /// Parcels, labels and rates.
+    Shipping,
+    /// Customers and leads.
+    Customers,
+    /// Tickets and conversations.
+    Support,
+    /// Chats, calls and text messages.
+    Messages,
+    /// Mail.
+    Mail,
+    /// Forms and their answers.
+    Forms,
+    /// Repositories, issues and the work on them.
+    Code,
+    /// Whatever speaks a common language: for no system in particular.
+    #[default]
+    General,
 }
 
 /// One cheap call that shows whether the credentials work.

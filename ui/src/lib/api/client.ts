@@ -35,6 +35,7 @@ export type SyncRun = Schemas["SyncRun"];
 export type Tunnel = Schemas["Tunnel"];
 export type TunnelKind = Schemas["TunnelKind"];
 export type Way = Schemas["Way"];
+export type Webhooks = Schemas["Webhooks"];
 
 /** The door that this page has. */
 export const transport: Transport = window.__TAURI_INTERNALS__

@@ -1043,8 +1043,12 @@ export interface components {
             icon: string;
             /** @description What it is, in a sentence. */
             about: string;
+            family: components["schemas"]["Family"];
             has_webhooks: boolean;
+            /** @description Whether something can be read from it. */
             has_api: boolean;
+            /** @description Whether it has a way in, and so can be connected. */
+            connects: boolean;
             /** @description Whether the user has marked it as working with an account of their own. */
             tried_here: boolean;
             broken?: components["schemas"]["Broken"] | null;
@@ -1216,6 +1220,11 @@ export interface components {
             next: string | null;
             previous: string | null;
         };
+        /**
+         * @description What a connector is for.
+         * @enum {string}
+         */
+        Family: "shop" | "payments" | "shipping" | "customers" | "support" | "messages" | "mail" | "forms" | "code" | "general";
         /** @description What the shop does wrong on purpose. Parts go from 0, never, to 1, always. */
         Faults: {
             /**
@@ -1474,6 +1483,8 @@ export interface components {
             name: string;
             connector: string;
             connection?: string | null;
+            /** @description Whether the user tells the sender of it, also where Patchbay could. */
+            by_hand?: boolean;
             settings?: {
                 [key: string]: string;
             };
@@ -1592,6 +1603,15 @@ export interface components {
             next: string | null;
             previous: string | null;
         };
+        /** @description An address that a browser may come back to. */
+        Redirect: {
+            kind: components["schemas"]["RedirectKind"];
+            /**
+             * @description What the app at the provider is told: an address, or the shape of one, with `PORT` where
+             *     any port is good and `HOST` for the address of a tunnel.
+             */
+            url: string;
+        };
         /**
          * @description Where a browser may come back.
          * @enum {string}
@@ -1686,6 +1706,11 @@ export interface components {
         };
         /** @description When a sync runs by itself. */
         Schedule: components["schemas"]["Every"] | components["schemas"]["Cron"];
+        /**
+         * @description Where the signing secret of an inbox comes from.
+         * @enum {string}
+         */
+        SecretFrom: "user" | "connection" | "registration";
         /** @description The choices as they are. */
         Settings: {
             /** @description The IANA time zone for screens and schedules; null is the system's. */
@@ -1765,6 +1790,8 @@ export interface components {
         Stream: {
             id: string;
             title: string;
+            /** @description The ways in that can read it; all where there are none. */
+            ways: string[];
         };
         /** @description A sync with what is known of it now. */
         Sync: {
@@ -1993,13 +2020,8 @@ export interface components {
             /** @description Whether a browser is needed. */
             browser: boolean;
             sign_in?: components["schemas"]["SignInKind"] | null;
-            /** @description Where the browser may come back, the one that is liked best first. */
-            redirects: components["schemas"]["RedirectKind"][];
-            /**
-             * @description What the app at the provider is told that the browser comes back to: an address, or the
-             *     shape of one, with `PORT` where any port is good and `HOST` for the address of a tunnel.
-             */
-            redirect_url?: string | null;
+            /** @description Where the browser may come back. The first that works on this machine is taken. */
+            redirects: components["schemas"]["Redirect"][];
             /** @description Whether a sign-in is taken back at the provider when its connection is deleted. */
             revokes: boolean;
             /** @description Whether test and live accounts can be told apart. */
@@ -2013,6 +2035,12 @@ export interface components {
             topics: string[];
             /** @description Whether Patchbay can tell the provider of an inbox by itself. */
             registers: boolean;
+            /** @description The ways in that can do so; all where there are none. */
+            register_ways: string[];
+            /** @description What the user does where it cannot, as Markdown. */
+            steps?: string | null;
+            /** @description Where the signing secret of an inbox with a connection comes from. */
+            secret_from: components["schemas"]["SecretFrom"];
             /** @description Whether what it sends is signed. */
             signed: boolean;
         };
