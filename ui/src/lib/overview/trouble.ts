@@ -60,7 +60,7 @@ function connection(each: Connection, reading: Reading): Trouble {
     state,
     who: each.name,
     what: `${state.word}.${why ? ` ${sentence(why)}` : ""}${each.state === "ready" ? "" : wait}`,
-    action: signIn ? "Sign in" : "See connection",
+    action: each.half_made ? "Go on" : signIn ? "Sign in" : "See connection",
     href: signIn ? `/connections?connection=${each.id}` : "/connections",
   };
 }

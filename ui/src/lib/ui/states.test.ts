@@ -104,3 +104,12 @@ test("trouble comes first", () => {
   const order = tones.map((tone) => states.urgency({ tone, shape: "dash", word: "" }));
   expect(order).toEqual([4, 3, 2, 1, 0]);
 });
+
+test("what never worked is half made and not broken", () => {
+  const since = "2026-11-23T18:40:00Z";
+  expect(connection({ state: "needs_sign_in", half_made: true, since })).toEqual({
+    tone: "warn",
+    shape: "clock",
+    word: "half made since Mon 18:40",
+  });
+});

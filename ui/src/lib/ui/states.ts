@@ -56,6 +56,8 @@ export function connectionState(connection: Connection, reading: Reading): State
           )
         : grey("connected, not checked yet");
     case "needs_sign_in":
+      // Nothing has worked yet, so nothing is broken.
+      if (connection.half_made) return warn(`half made${since(connection.since, reading)}`);
       return bad(`needs sign-in${since(connection.since, reading)}`);
     case "signing_in":
       return running("waiting for the sign-in");

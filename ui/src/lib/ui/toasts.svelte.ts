@@ -34,6 +34,11 @@ export function done(text: string) {
   show({ text, bad: false });
 }
 
+/** Says that something was done, and what is left to do by hand. */
+export function tell(text: string, hint: string) {
+  show({ text, hint, bad: true });
+}
+
 /** Says what the host, or the way to it, answered instead. */
 export function said(error: unknown) {
   const { text, hint } = explain(error);
