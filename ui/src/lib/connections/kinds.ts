@@ -18,7 +18,7 @@ export function whatCan(connectors: readonly ConnectorSummary[]): string {
   const own = connectors.filter((each) => each.status !== "sandbox" && !each.broken);
   // Accounts before what only sends webhooks.
   const names = [...own]
-    .sort((a, b) => Number(b.has_api) - Number(a.has_api))
+    .sort((a, b) => Number(b.connects) - Number(a.connects))
     .map((each) => each.name);
   if (names.length === 0) return "";
   const shown = names.slice(0, names.length > NAMED + 1 ? NAMED : names.length);
@@ -29,16 +29,63 @@ export function whatCan(connectors: readonly ConnectorSummary[]): string {
 }
 
 /** What it brings: data by asking, events by being told, or both. */
-export type Kind = "all" | "both" | "api" | "webhooks";
+export type Kind = "" | "both" | "api" | "webhooks";
 
 export const KINDS: readonly { id: Kind; title: string }[] = [
-  { id: "all", title: "All kinds" },
+  { id: "", title: "Any kind" },
   { id: "both", title: "API and webhooks" },
   { id: "api", title: "API alone" },
   { id: "webhooks", title: "Webhooks alone" },
 ];
 
-export function kindOf(connector: ConnectorSummary): Exclude<Kind, "all"> {
-  if (connector.has_api && connector.has_webhooks) return "both";
-  return connector.has_api ? "api" : "webhooks";
+export function kindOf(connector: ConnectorSummary): Exclude<Kind, ""> {
+  if (!connector.connects) return "webhooks";
+  return connector.has_webhooks ? "both" : "api";
+}
+
+export type Family = ConnectorSummary["family"];
+
+/** What connectors are for, in the order in which they are shown. */
+export const FAMILIES: readonly { id: Family; title: string }[] = [
+  { id: "shop", title: "Shops and tills" },
+  { id: "payments", title: "Payments" },
+  { id: "shipping", title: "Shipping" },
+  { id: "customers", title: "Customers" },
+  { id: "support", title: "Support" },
+  { id: "messages", title: "Messages" },
+  { id: "mail", title: "Mail" },
+  { id: "forms", title: "Forms" },
+  { id: "code", title: "Code and issues" },
+  { id: "general", title: "Anything else" },
+];
+
+/** More than this many are shown in families. */
+const MANY = 8;
+
+/** Connectors in groups with a heading; all in one without, where they are few. */
+export function families(
+  connectors: readonly ConnectorSummary[],
+): readonly { id: string; title?: string; connectors: readonly ConnectorSummary[] }[] {
+  if (connectors.length <= MANY) return [{ id: "all", connectors }];
+  return FAMILIES.map((family) => ({
+    ...family,
+    connectors: connectors.filter((each) => each.family === family.id),
+  })).filter((family) => family.connectors.length > 0);
+}
+
+/** How far a connector has been proved: a word for its tile, and a sentence. */
+export function proved(connector: Pick<ConnectorSummary, "status" | "tried_here">): {
+  word: string;
+  title: string;
+} {
+  if (connector.status === "sandbox")
+    return { word: "pretend", title: "A pretend account, inside Patchbay." };
+  if (connector.tried_here)
+    return { word: "tried here", title: "You have marked it as working with your own account." };
+  return connector.status === "tried"
+    ? { word: "tried", title: "Somebody has used it with a real account." }
+    : {
+        word: "documented",
+        title: "Made from documentation; nobody has marked it as working yet.",
+      };
 }
