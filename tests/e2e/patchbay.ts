@@ -66,34 +66,40 @@ export class Patchbay {
 }
 
 /** A page that fails its test when anything is wrong that a person might not see. */
-function watched(page: Page, faults: string[]): Page {
+function watched(page: Page, faults: string[], expected: RegExp | null): Page {
   page.on("pageerror", (error) => faults.push(`error: ${error.message}`));
   page.on("console", (message) => {
-    if (message.type() === "error") faults.push(`console: ${message.text()}`);
+    if (message.type() !== "error" || expected?.test(message.text())) return;
+    faults.push(`console: ${message.text()}`);
   });
   return page;
 }
 
 interface Fixtures {
+  /** What the browser complains of in a test that is about refusals. */
+  expected: RegExp | null;
   patchbay: Patchbay;
   /** Logged in, at the first page. */
   app: Page;
 }
 
 export const test = base.extend<Fixtures>({
+  expected: [null, { option: true }],
   patchbay: async ({}, use) => {
     const patchbay = await Patchbay.start();
     await use(patchbay);
     await patchbay.stop();
   },
-  app: async ({ page, patchbay }, use) => {
+  app: async ({ page, patchbay, expected }, use) => {
     const faults: string[] = [];
     await page.addInitScript(() => {
       document.addEventListener("securitypolicyviolation", (event) => {
         console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`);
       });
     });
-    await watched(page, faults).goto(patchbay.loginUrl);
+    await watched(page, faults, expected).goto(patchbay.loginUrl);
+    // Whoever left before the code was spent would not be logged in.
+    await page.getByRole("navigation").waitFor();
     await use(page);
     expect(faults).toEqual([]);
   },
