@@ -46,6 +46,7 @@ const NO_ICON: &str = concat!(
 #[include = "*/connector.yaml"]
 #[include = "*/icon.svg"]
 #[include = "*/*.md"]
+#[include = "*/*.graphql"]
 struct ShippedFiles;
 
 /// The handle; cheap to clone.
