@@ -2,7 +2,10 @@
 //!
 //! A provider tells it in one of many ways, or in several at once (a window of ten seconds beside
 //! one of a day): the tightest holds. A number that cannot be meant (a wait of years, a text) says
-//! nothing, and then the caller's own backoff holds.
+//! nothing, and then the caller's own backoff holds. But who asks in so many words for more than a
+//! day is left alone for a while.
+
+mod lane;
 
 use std::cell::OnceCell;
 
@@ -15,6 +18,8 @@ use crate::connector::{
 use crate::expression::Expression;
 use crate::json::Json;
 use crate::retry;
+
+pub use self::lane::{Called, Lane};
 
 /// Nobody's window is longer; more is a number that means something else.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);
@@ -164,7 +169,8 @@ pub fn retry_after(rule: &RetryAfter, heard: &Heard<'_>, now: Timestamp) -> Opti
         RetryAfter::Header { header, unit } => until(heard.header(header)?, *unit, now),
         RetryAfter::Body { at, unit } => until(&heard.text(at)?, *unit, now),
     };
-    wait.filter(|wait| *wait <= LONGEST)
+    // To come back at once would be the wrong answer to: not for a long time.
+    wait.map(|wait| if wait > LONGEST { UNKNOWN } else { wait })
 }
 
 /// How long until the moment that `text` tells, never less than nothing.

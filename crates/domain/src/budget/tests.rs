@@ -36,8 +36,13 @@ fn an_answer_that_was_too_much_says_how_long_to_wait() {
     }
     let body = r#"{"retry_after": 0.25}"#;
     assert_eq!(wait("{ retry_after: { body: .retry_after } }", 429, &[], body), Some(0.25));
-    for nothing in ["soon", "-1", "1e300", "99999999"] {
+    for nothing in ["soon", "-1", "1e300"] {
         assert_eq!(wait("{ retry_after: seconds }", 429, &[("retry-after", nothing)], ""), None);
+    }
+    for (seconds, waits) in [("86400", 86_400.0), ("86401", 900.0), ("99999999", 900.0)] {
+        let headers = [("retry-after", seconds)];
+        assert_eq!(wait("{ retry_after: seconds }", 429, &headers, ""), Some(waits));
+        assert_eq!(wait("{ retry_after: any }", 429, &headers, ""), Some(waits));
     }
     assert_eq!(wait("{ retry_after: none }", 429, &[("retry-after", "9")], ""), None);
 }

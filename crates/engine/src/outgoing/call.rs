@@ -203,10 +203,9 @@ impl Engine {
         };
         let request =
             Request { carrying: Some(carrying), ..whole(request, &base, &every, credential)? };
-        let budget = self
-            .inner
-            .outgoing
-            .budget(connection.id, || Budget::new(&connector.limit, &connector.errors, &values))?;
+        let budget = self.inner.outgoing.budget(connection.id, || {
+            Budget::new(&connector.limit, &connector.errors, &base, &values)
+        })?;
         let mut reach = self.reach(connector, &values)?;
         if credential.url.is_some() {
             // The person who pasted the address said who is called.

@@ -285,16 +285,22 @@ impl Outgoing {
     ) -> Result<Answer, Error> {
         let host = request.url.host_str().unwrap_or_default().to_owned();
         let mut requests = 0;
+        let counted = budget.map(|budget| (budget, budget.counted(request)));
         loop {
-            if let Some(budget) = budget {
-                budget.wait(&host, self.inner.clock.now(), watcher).await?;
-            }
+            let place = match &counted {
+                None => None,
+                Some((budget, counted)) => {
+                    budget.wait(counted, &host, self.inner.clock.now(), watcher).await?
+                }
+            };
             requests += 1;
             let answer = self.hops(request, reach).await;
             let now = self.inner.clock.now();
-            if let (Some(budget), Ok(answer)) = (budget, &answer) {
-                budget.learn(answer, now);
+            if let (Some((budget, counted)), Ok(answer)) = (&counted, &answer) {
+                budget.learn(counted, answer, now);
             }
+            // Whoever waits to try again leaves the place to others.
+            drop(place);
             let Some(wait) = self.wait_before_retry(request, &answer, budget, requests, now) else {
                 return answer.map(|answer| Answer { requests, ..answer });
             };
@@ -329,7 +335,9 @@ impl Outgoing {
         match answer {
             Ok(answer) if is_over(answer, budget) => {
                 let asked = budget.and_then(|budget| budget.asked_wait(answer, now));
-                Some(asked.unwrap_or(again))
+                // Who says so once more is not believed that it may be at once.
+                let least = if tries > 1 { again } else { SignedDuration::ZERO };
+                Some(asked.map_or(again, |asked| asked.max(least)))
             }
             // A 500 says nothing of what was done; a read does nothing.
             Ok(answer) if answer.status == 500 => request.method.is_safe().then_some(again),

@@ -118,7 +118,8 @@ fn outgoing() -> Outgoing {
 
 fn budget(limit: Value) -> Budget {
     let limit: Limit = serde_json::from_value(limit).unwrap();
-    Budget::new(&limit, &Errors::default(), &json!({})).unwrap()
+    let base = "https://api.example/v1/".parse().unwrap();
+    Budget::new(&limit, &Errors::default(), &base, &json!({})).unwrap()
 }
 
 async fn get(url: &Url, reach: &Reach) -> Result<Answer, Error> {
@@ -326,4 +327,189 @@ async fn a_fault_names_the_host_and_nothing_of_the_query() {
     assert!(matches!(error, Error::Unreachable { .. }), "{text}");
     assert!(text.contains("127.0.0.1 cannot be reached"), "{text}");
     assert!(!text.contains("canary"), "{text}");
+}
+
+/// The same server's address of this path below the API's.
+fn below(server: &Server, path: &str) -> Url {
+    server.url.join(&format!("/v1{path}")).unwrap()
+}
+
+fn sending(method: Method, url: &Url, body: &str) -> Request {
+    Request { body: (!body.is_empty()).then(|| body.to_owned().into()), ..request(method, url) }
+}
+
+#[tokio::test]
+async fn a_tier_holds_for_its_calls_and_for_each_value_that_they_carry() {
+    let server = Server::start([]).await;
+    let outgoing = outgoing();
+    let limit = budget(json!({ "tiers": {
+        "chat.postMessage": { "size": 1, "per": "1h", "by": ".channel" },
+        "GET /lists/*": { "size": 1, "per": "1h", "by": "path" },
+    } }));
+    let passes = async |method: Method, path: &str, body: &str| {
+        let request = sending(method, &below(&server, path), body);
+        match outgoing.send(&request, &typed(), Some(&limit)).await {
+            Ok(_) => true,
+            Err(Error::RateLimited { .. }) => false,
+            Err(error) => panic!("{error}"),
+        }
+    };
+
+    assert!(passes(Method::POST, "/chat.postMessage", r#"{"channel":"C1"}"#).await);
+    assert!(!passes(Method::POST, "/chat.postMessage", r#"{"channel":"C1"}"#).await);
+    assert!(!passes(Method::POST, "/chat.postMessage", "channel=C1").await);
+    assert!(!passes(Method::GET, "/chat.postMessage?channel=C1", "").await);
+    assert!(passes(Method::POST, "/chat.postMessage", r#"{"channel":"C2"}"#).await);
+    assert!(passes(Method::GET, "/lists/1", "").await);
+    assert!(!passes(Method::GET, "/lists/1", "").await);
+    assert!(passes(Method::GET, "/lists/2", "").await);
+    for _ in 0..3 {
+        assert!(passes(Method::GET, "/other", "").await, "no tier is no limit");
+    }
+    assert_eq!(server.times(), 7);
+}
+
+#[tokio::test]
+async fn a_bucket_that_an_answer_names_holds_for_its_own_calls() {
+    let used_up: &[_] = &[("x-left", "0"), ("x-reset", "60"), ("x-bucket", "b1")];
+    let room: &[_] = &[("x-left", "4"), ("x-reset", "60"), ("x-bucket", "b1")];
+    let over: &[_] = &[("retry-after", "60")];
+    let server = Server::start([
+        Reply::Status(200, used_up),
+        Reply::Status(200, room),
+        Reply::Status(200, room),
+        Reply::Status(429, over),
+    ])
+    .await;
+    let outgoing = outgoing();
+    let limit = budget(json!({ "headers": {
+        "remaining": "x-left", "reset": { "header": "x-reset", "in": "seconds" },
+        "bucket": "x-bucket", "segments": 2,
+    } }));
+    let passes = async |path: &str| {
+        let request = request(Method::GET, &below(&server, path));
+        outgoing.send(&request, &typed(), Some(&limit)).await.is_ok()
+    };
+
+    assert!(passes("/channels/1/messages").await);
+    assert!(!passes("/channels/1/messages").await);
+    assert!(passes("/channels/2/messages").await, "another channel has another bucket");
+    assert!(passes("/channels/2/messages").await);
+    assert_eq!(server.times(), 3);
+    assert!(!passes("/channels/3/messages").await);
+    assert!(!passes("/channels/2/messages").await, "without a bucket it is said of all calls");
+    assert_eq!(server.times(), 4);
+}
+
+#[tokio::test]
+async fn refusals_stop_calls_before_somebody_bans_us() {
+    let no = || Reply::Status(401, &[]);
+    let server = Server::start([no(), Reply::Status(404, &[]), Reply::Status(403, &[])]).await;
+    let outgoing = outgoing();
+    let limit = budget(json!({ "refusals": { "statuses": [401, 403], "size": 2, "per": "1h" } }));
+    let send = async || {
+        let request = request(Method::GET, &server.url);
+        outgoing.send(&request, &typed(), Some(&limit)).await.map(|answer| answer.status)
+    };
+
+    for status in [401, 404, 403] {
+        assert_eq!(send().await.unwrap(), status);
+    }
+    match send().await {
+        Err(Error::RateLimited { until, .. }) => {
+            let hour: Timestamp = "2026-11-25T11:00:00Z".parse().unwrap();
+            let least = hour - SignedDuration::from_mins(1);
+            assert!((least..=hour).contains(&until), "{until}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(server.times(), 3);
+}
+
+#[tokio::test]
+async fn so_many_calls_are_under_way_at_once_and_no_more() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::Semaphore;
+
+    struct Counter {
+        now: AtomicUsize,
+        most: AtomicUsize,
+        came: Semaphore,
+        gate: Semaphore,
+    }
+    let counter = Arc::new(Counter {
+        now: AtomicUsize::new(0),
+        most: AtomicUsize::new(0),
+        came: Semaphore::new(0),
+        gate: Semaphore::new(0),
+    });
+    let held = async |State(counter): State<Arc<Counter>>| {
+        let now = counter.now.fetch_add(1, Ordering::SeqCst) + 1;
+        counter.most.fetch_max(now, Ordering::SeqCst);
+        counter.came.add_permits(1);
+        counter.gate.acquire().await.unwrap().forget();
+        counter.now.fetch_sub(1, Ordering::SeqCst);
+    };
+    let routes = Router::new()
+        .route("/held", axum::routing::get(held))
+        .route("/free", axum::routing::get(async || ""))
+        .with_state(Arc::clone(&counter));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url: Url = format!("http://{}/held", listener.local_addr().unwrap()).parse().unwrap();
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    let outgoing = outgoing();
+    let limit = Arc::new(budget(json!({ "concurrency": 2 })));
+
+    let calls: Vec<_> = (0..5)
+        .map(|_| {
+            let (outgoing, limit) = (outgoing.clone(), Arc::clone(&limit));
+            let request = request(Method::GET, &url);
+            tokio::spawn(async move { outgoing.send(&request, &typed(), Some(&limit)).await })
+        })
+        .collect();
+    counter.came.acquire_many(2).await.unwrap().forget();
+    // A third would have had time to arrive meanwhile.
+    for _ in 0..20 {
+        get(&url.join("/free").unwrap(), &typed()).await.unwrap();
+    }
+    assert_eq!(counter.now.load(Ordering::SeqCst), 2);
+    counter.gate.add_permits(5);
+
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap().status, 200);
+    }
+    assert_eq!(counter.most.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn who_says_at_once_and_too_much_again_is_not_asked_again_at_once() {
+    let server = Server::start(vec![Reply::Status(429, &[("retry-after", "0")]); 10]).await;
+
+    let answer = outgoing()
+        .send(&request(Method::GET, &server.url), &typed(), Some(&budget(json!({}))))
+        .await;
+
+    match answer {
+        Err(Error::RateLimited { until, .. }) => assert!(until > FixedClock.now(), "{until}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(server.times(), TRIES as usize);
+}
+
+#[tokio::test]
+async fn who_says_not_for_a_year_is_looked_at_again_before() {
+    let server = Server::start([Reply::Status(429, &[("retry-after", "31536000")])]).await;
+
+    let answer = outgoing()
+        .send(&request(Method::GET, &server.url), &typed(), Some(&budget(json!({}))))
+        .await;
+
+    match answer {
+        Err(Error::RateLimited { until, .. }) => {
+            assert_eq!(until, "2026-11-25T10:15:00Z".parse().unwrap());
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(server.times(), 1);
 }
