@@ -46,6 +46,10 @@ const PAGE_VALUES: usize = 2_000_000;
 /// More pages than this in one run are taken for pages without an end.
 pub const MAX_PAGES: u64 = 1_000_000;
 
+/// More pages than this in a row without a record are taken for pages without an end: some have a
+/// few, where what is asked for is looked for page by page on the other side.
+pub const MAX_EMPTY: u64 = 1_000;
+
 /// How long after they began pages are gone on with. Cursors of providers do not live for ever, and
 /// what was read first is out of date by then.
 const LONGEST_READING: SignedDuration = SignedDuration::from_hours(24);
@@ -80,6 +84,9 @@ pub struct Cursor {
     /// How many records were on them.
     #[serde(default)]
     records: u64,
+    /// How many pages before this one had none, in a row.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    empty: u64,
     /// An earlier position, to notice a run that goes round in a circle: after Brent, it is moved
     /// up whenever the number of pages reaches a power of two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,6 +94,10 @@ pub struct Cursor {
     /// A digest of the keys of the last page, to notice one that comes again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seen: Option<String>,
+}
+
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A part of a run, where one round of pages does not cover it.
@@ -210,6 +221,9 @@ pub enum Error {
     /// More than [`MAX_PAGES`].
     #[error("there are more than {MAX_PAGES} pages")]
     Endless,
+    /// More than [`MAX_EMPTY`] in a row have no record.
+    #[error("more than {MAX_EMPTY} pages in a row have no record")]
+    Empty,
     /// More records changed at one time than the other side gives at once.
     #[error("more than {0} records changed at the same time, which is more than can be asked for")]
     TooMany(u64),
@@ -567,6 +581,10 @@ impl Read<'_> {
             return Err(Error::Repeated);
         }
         let mut next = self.counted(cursor.clone())?;
+        next.empty = if self.count == 0 { cursor.empty + 1 } else { 0 };
+        if next.empty > MAX_EMPTY {
+            return Err(Error::Empty);
+        }
         if next.pages.is_power_of_two() {
             next.mark = Some(position.clone());
         }
@@ -643,7 +661,7 @@ impl Read<'_> {
 
 fn at_its_beginning(cursor: &Cursor, round: Round) -> Cursor {
     let round = Some(round);
-    Cursor { position: Position::First, round, mark: None, seen: None, ..cursor.clone() }
+    Cursor { position: Position::First, round, empty: 0, mark: None, seen: None, ..cursor.clone() }
 }
 
 /// What the other side gave to begin the next run with.

@@ -321,6 +321,23 @@ fn pages_without_an_end_are_a_fault() {
 }
 
 #[test]
+fn pages_without_a_record_come_to_an_end() {
+    let stream = stream("page: { cursor: { param: c, at: .next } }");
+    let page = |number: u64, data: Value| json!({ "data": data, "next": format!("c{number}") });
+    let mut cursor = Cursor::default();
+    for number in 0..MAX_EMPTY {
+        let read = answer(&stream, &cursor, &page(number, json!([]))).unwrap();
+        assert!(!read.done, "{number}");
+        cursor = read.cursor;
+    }
+
+    let one_more = page(MAX_EMPTY, json!([]));
+    assert_eq!(answer(&stream, &cursor, &one_more), Err(Error::Empty));
+    let found = answer(&stream, &cursor, &page(MAX_EMPTY, json!(things(&[1])))).unwrap();
+    assert!(answer(&stream, &found.cursor, &page(MAX_EMPTY + 1, json!([]))).is_ok());
+}
+
+#[test]
 fn an_answer_without_records_or_keys_says_so() {
     let stream = stream("");
     let check = |body: Value| answer(&stream, &Cursor::default(), &body);

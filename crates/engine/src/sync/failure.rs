@@ -131,7 +131,7 @@ fn paging_code_and_hint(error: &paging::Error) -> (&'static str, Option<&'static
             Some("Too much was changed at one moment, as by an import. Try a full resync."),
         ),
         Error::NoPages => ("connector", Some(FORMAT)),
-        Error::Stuck | Error::Repeated | Error::Circle | Error::Endless => {
+        Error::Stuck | Error::Repeated | Error::Circle | Error::Endless | Error::Empty => {
             ("endless", Some("The provider repeats itself. Try a full resync later."))
         }
         Error::OtherHost(_) => ("host", Some("It was not called.")),

@@ -507,6 +507,43 @@ async fn a_next_page_on_another_host_is_reported_and_not_called() {
 }
 
 #[tokio::test]
+async fn pages_that_lead_nowhere_end_the_run_and_keep_what_was_read() {
+    let said = |ids: std::ops::RangeInclusive<u64>, next: &str| page(ids, Some(next));
+    for (what, replies, asked, keys) in [
+        ("a cursor that does not advance", vec![said(1..=2, "b"), said(3..=4, "b")], 2, 2),
+        ("a page that comes again", vec![said(1..=2, "b"), said(1..=2, "c")], 2, 2),
+        (
+            "cursors that go round",
+            vec![said(1..=1, "b"), said(2..=2, "c"), said(3..=3, "d"), said(4..=4, "c")],
+            4,
+            3,
+        ),
+    ] {
+        let bench = Bench::start().await;
+        bench.api.replies(replies);
+
+        let run = bench.end(bench.orders().await, 1).await;
+
+        assert_eq!(code(&run), "endless", "{what}");
+        assert_eq!(bench.api.asked().len(), asked, "{what}");
+        assert_eq!(bench.keys().await.len(), keys, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn pages_without_a_record_end_the_run() {
+    let bench = Bench::start().await;
+    let most = usize::try_from(domain::paging::MAX_EMPTY).unwrap();
+    let empty = |number: usize| Reply::Json(json!({ "data": [], "next": format!("c{number}") }));
+    bench.api.replies((0..most + 5).map(empty));
+
+    let run = bench.end(bench.orders().await, 1).await;
+
+    assert_eq!(code(&run), "endless");
+    assert_eq!(bench.api.asked().len(), most + 1);
+}
+
+#[tokio::test]
 async fn a_position_that_the_other_side_has_forgotten_begins_anew() {
     let bench = Bench::start().await;
     let gone = Reply::Status(StatusCode::GONE, &[]);
