@@ -170,6 +170,26 @@ test.describe("a check that fails", () => {
     // Payouts are for another way in.
     await expect(sheet.getByRole("checkbox")).toHaveCount(1);
   });
+
+  test("comes at once when a key is changed, and what hangs on the connection goes on after", async ({ app, patchbay, shop }) => {
+    const sheet = await connectBell(app, patchbay, shop, TOKEN);
+    await sheet.getByRole("button", { name: "Begin" }).click();
+    await choose(app, "Bell", "Change what was filled in");
+    await sheet.getByLabel("Token").fill(WRONG);
+    await sheet.getByRole("button", { name: "Keep these" }).click();
+    await expect(sheet.getByRole("alert")).toContainText("does not accept the token");
+
+    await sheet.getByRole("button", { name: "Finish later" }).click();
+    await expect(app.getByText(/needs sign-in/)).toBeVisible();
+    await app.getByRole("button", { name: "Sign in", exact: true }).click();
+    await sheet.getByRole("button", { name: "Try with…" }).click();
+    await sheet.getByLabel("Token").fill(TOKEN);
+    await sheet.getByRole("button", { name: "Try these" }).click();
+
+    await expect(sheet.getByText("It works. What hangs on it goes on: 1 sync.")).toBeVisible();
+    await sheet.getByRole("button", { name: "Done" }).click();
+    await expect(app.getByText(/^connected/)).toBeVisible();
+  });
 });
 
 test("a webhook that is made by hand shows its address last, and asks for its secret there", async ({ app, patchbay, shop }) => {

@@ -48,3 +48,14 @@ test("code below an item loses its indent, and the list goes on counting", () =>
     { kind: "list", ordered: true, items: [[{ kind: "text", text: "two" }]], start: 2 },
   ]);
 });
+
+test("a list below an item is told from the one that it interrupts", () => {
+  const lists = blocks("1. one\n   - a\n   - b\n2. two").map(
+    (each) => each.kind === "list" && [each.ordered, each.items.length, each.start, each.below],
+  );
+  expect(lists).toEqual([
+    [true, 1, undefined, undefined],
+    [false, 2, undefined, true],
+    [true, 1, 2, undefined],
+  ]);
+});

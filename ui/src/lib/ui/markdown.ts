@@ -8,8 +8,9 @@ export type Inline =
 export type Block =
   | { kind: "paragraph" | "heading"; inline: Inline[] }
   | { kind: "code"; text: string }
-  /** `start` where code stands between items: the list after it goes on counting. */
-  | { kind: "list"; ordered: boolean; items: Inline[][]; start?: number };
+  /** `start` where something stands between items: the list after it goes on counting. `below` where it
+   *  belongs to an item of the list before. */
+  | { kind: "list"; ordered: boolean; items: Inline[][]; start?: number; below?: true };
 
 const INLINE =
   /\*\*(?<strong>[^*]+)\*\*|\*(?<emphasis>[^*]+)\*|`(?<code>[^`]+)`|\[(?<link>[^\]]+)\]\((?<href>[^)\s]+)\)|<(?<bare>https?:\/\/[^>\s]+)>/g;
@@ -43,7 +44,7 @@ export function blocks(text: string): Block[] {
   /** What is being read: it ends with an empty line, or where something else begins. */
   const now: {
     paragraph: string[] | null;
-    list: { ordered: boolean; items: string[]; start: number } | null;
+    list: { ordered: boolean; items: string[]; start: number; below: boolean } | null;
   } = {
     paragraph: null,
     list: null,
@@ -53,9 +54,15 @@ export function blocks(text: string): Block[] {
     const { paragraph, list } = now;
     if (paragraph) out.push({ kind: "paragraph", inline: inline(paragraph.join(" ")) });
     if (list) {
-      const { ordered, start } = list;
+      const { ordered, start, below } = list;
       const items = list.items.map(inline);
-      out.push({ kind: "list", ordered, items, ...(start > 1 ? { start } : {}) });
+      out.push({
+        kind: "list",
+        ordered,
+        items,
+        ...(start > 1 ? { start } : {}),
+        ...(below ? { below } : {}),
+      });
     }
     now.paragraph = null;
     now.list = null;
@@ -82,8 +89,9 @@ export function blocks(text: string): Block[] {
       out.push({ kind: "heading", inline: inline(heading[1] ?? "") });
     } else if (item) {
       const ordered = item[1] === undefined;
-      if (now.paragraph || now.list?.ordered !== ordered) close();
-      now.list ??= { ordered, items: [], start: Number(item[2] ?? 1) };
+      const below = /^\s{2,}/.test(line);
+      if (now.paragraph || now.list?.ordered !== ordered || now.list.below !== below) close();
+      now.list ??= { ordered, items: [], start: Number(item[2] ?? 1), below };
       now.list.items.push(item[3] ?? "");
     } else if (now.list && /^\s/.test(line)) {
       now.list.items.push(`${now.list.items.pop()} ${line.trim()}`);
