@@ -120,7 +120,7 @@ fn lines_of_values(rule: &Csv, bytes: &[u8]) -> Result<Vec<u8>, Error> {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let wrong = |error: csv::Error| Error::Csv(crate::text::clean(&error.to_string(), 200));
     let mut reader = csv::ReaderBuilder::new()
-        .delimiter(rule.separator.bytes().next().unwrap_or(b','))
+        .delimiter(separator(&rule.separator))
         .has_headers(rule.columns.is_empty())
         .from_reader(bytes);
     let columns: Vec<String> = match rule.columns.as_slice() {
@@ -151,6 +151,14 @@ fn lines_of_values(rule: &Csv, bytes: &[u8]) -> Result<Vec<u8>, Error> {
     list.push(']');
     debug_assert!(raw::items(&list).is_some(), "what was written is a list");
     Ok(list.into_bytes())
+}
+
+/// The byte between values: a tab has a word, since nobody can see it in a field of a form.
+fn separator(written: &str) -> u8 {
+    match written {
+        "tab" => b'\t',
+        other => other.bytes().next().unwrap_or(b','),
+    }
 }
 
 /// UTF-8, or else the encoding that old spreadsheets write: each byte its own character.

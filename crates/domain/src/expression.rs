@@ -70,6 +70,8 @@ pub struct Expression {
     /// The names that it goes along, where that is all it does.
     path: Option<Arc<[Box<str>]>>,
     filter: Arc<jaq_core::Filter<Run>>,
+    /// What `$settings` is, where it speaks of that: nothing before [`Expression::bind`].
+    settings: Option<Json>,
 }
 
 /// Why a text is not an expression.
@@ -101,6 +103,9 @@ pub enum RunError {
     TooMuch(String),
 }
 
+/// The variable by which jq of a stream speaks of the settings of a connection.
+const SETTINGS: &str = "$settings";
+
 /// What native functions know of the run: the time.
 pub(crate) struct Run;
 
@@ -128,6 +133,19 @@ impl Expression {
     ///
     /// When it is not jq, or calls what is not listed here.
     pub fn compile(text: &str) -> Result<Self, CompileError> {
+        Self::compiled(text, false)
+    }
+
+    /// The same, where it may speak of `$settings`, which [`Expression::bind`] then says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Expression::compile`].
+    pub fn with_settings(text: &str) -> Result<Self, CompileError> {
+        Self::compiled(text, true)
+    }
+
+    fn compiled(text: &str, may_ask: bool) -> Result<Self, CompileError> {
         let error = |problem: String| CompileError { text: text.into(), problem };
         if text.len() > MAX_LENGTH {
             return Err(error(format!("it is longer than {MAX_LENGTH} bytes")));
@@ -139,6 +157,7 @@ impl Expression {
         let term = jaq_core::load::parse(text, |parser| parser.term()).unwrap_or_default();
         check(&term).map_err(error)?;
         let names = needed(&term);
+        let asks = may_ask && speaks_of(&term, SETTINGS);
         let definitions =
             DEFINITIONS.iter().filter(|definition| names.contains(definition.name)).cloned();
 
@@ -148,9 +167,27 @@ impl Expression {
             .map_err(|errors| error(describe_load(&errors)))?;
         let filter = jaq_core::Compiler::default()
             .with_funs(natives(&names))
+            .with_global_vars(asks.then_some(SETTINGS))
             .compile(modules)
             .map_err(|errors| error(describe_compile(&errors)))?;
-        Ok(Self { text: text.into(), path: plain_path(text), filter: Arc::new(filter) })
+        Ok(Self {
+            text: text.into(),
+            path: plain_path(text),
+            filter: Arc::new(filter),
+            settings: asks.then(Json::default),
+        })
+    }
+
+    /// Whether it speaks of `$settings`.
+    pub fn speaks_of_settings(&self) -> bool {
+        self.settings.is_some()
+    }
+
+    /// Says what `$settings` is, where it speaks of that.
+    pub fn bind(&mut self, settings: &Json) {
+        if let Some(bound) = &mut self.settings {
+            bound.clone_from(settings);
+        }
     }
 
     /// The text that was compiled.
@@ -208,7 +245,10 @@ impl Expression {
     /// What it yields, one by one. To be called [`within`] a budget.
     fn run(&self, input: &Json, now: Timestamp) -> impl Iterator<Item = Result<Json, RunError>> {
         let data = RunData { lut: &self.filter.lut, now };
-        let context = Ctx::new(data, Vars::new([]));
+        let context = Ctx::new(
+            data,
+            Vars::new(self.settings.iter().map(|settings| Metered(settings.0.clone()))),
+        );
         self.filter.id.run::<Run>((context, Metered(input.0.clone()))).map(|output| {
             match jaq_core::unwrap_valr(output) {
                 Ok(value) => Ok(Json(value.0)),
@@ -455,6 +495,13 @@ fn check(term: &Term<&str>) -> Result<(), String> {
         }
         _ => {}
     });
+    found
+}
+
+/// Whether `term` speaks of this variable.
+fn speaks_of(term: &Term<&str>, variable: &str) -> bool {
+    let mut found = false;
+    walk(term, &mut |term| found |= matches!(term, Term::Var(name) if *name == variable));
     found
 }
 

@@ -183,6 +183,9 @@ pub struct PageRead {
 /// What is wrong with an answer, or with what the connector says of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
+    /// The settings do not decide what they have to.
+    #[error(transparent)]
+    Unsettled(#[from] crate::connector::Unsettled),
     /// It is a page for people.
     #[error("the answer is a web page instead of data")]
     WebPage,
@@ -355,6 +358,7 @@ const fn fits(paging: Option<&Paging>, position: &Position) -> bool {
 ///
 /// When a text of the connector cannot be filled in.
 pub fn request(stream: &Stream, cursor: &Cursor, values: &Value) -> Result<PageRequest, Error> {
+    let stream = &*stream.settled(values)?;
     let ask = match &stream.source {
         Source::Pages(ask) => &**ask,
         Source::Job(job) => job.download.as_ref().ok_or(Error::NoPages)?,
@@ -480,6 +484,7 @@ pub fn read(
     values: &Value,
     now: Timestamp,
 ) -> Result<PageRead, Error> {
+    let stream = &*stream.settled(values)?;
     let json = as_json(stream, answer.body)?;
     let body = Document::whole(&json)?;
     let items = added(stream, items(stream, &body, now)?, values)?;

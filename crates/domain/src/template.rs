@@ -37,8 +37,9 @@ pub enum Place {
     /// A header's value: one with CR, LF or another control character is refused.
     Header,
     /// The beginning of an address: a value may be letters, digits and `-._~:/[]`, so that none
-    /// adds a user, a query or a fragment. Whether the host is one that may be called is asked of
-    /// the whole address afterwards.
+    /// adds a user, a query or a fragment. One setting alone is an address that the user typed,
+    /// and may have a query. Whether the host is one that may be called is asked of the whole
+    /// address afterwards.
     Address,
     /// HTML: values are escaped.
     Html,
@@ -118,6 +119,15 @@ impl Template {
         names
     }
 
+    /// Whether it is one setting and nothing else: `{{ settings.url }}`.
+    pub fn is_one_setting(&self) -> bool {
+        let name =
+            self.single_expression().and_then(|inner| inner.trim().strip_prefix("settings."));
+        name.is_some_and(|name| {
+            name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+        })
+    }
+
     /// Fills in `values` for `place`.
     ///
     /// # Errors
@@ -127,8 +137,12 @@ impl Template {
         if self.is_plain() {
             return Ok(self.0.to_string());
         }
+        let name = match place {
+            Place::Address if self.is_one_setting() => "whole address",
+            place => place.name(),
+        };
         let rendered = ENVIRONMENT
-            .render_named_str(place.name(), &self.0, value_of(values))
+            .render_named_str(name, &self.0, value_of(values))
             .map_err(|error| self.failure(&error))?;
         if rendered.len() > MAX_RENDERED {
             let problem = "it grows too long".into();
@@ -214,7 +228,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     });
     // By the name and not by the escaping in force, which a template can switch off.
     environment.set_formatter(|out, state, value| match state.name() {
-        place @ ("path" | "header" | "address") => {
+        place @ ("path" | "header" | "address" | "whole address") => {
             let text = printed(value)?;
             let fitted = fit(place, &text)
                 .ok_or_else(|| minijinja::Error::new(ErrorKind::BadEscape, "not allowed here"))?;
@@ -273,6 +287,12 @@ fn fit(place: &str, text: &str) -> Option<String> {
         "address" => {
             let allowed =
                 |letter: char| letter.is_ascii_alphanumeric() || "-._~:/[]".contains(letter);
+            text.chars().all(allowed).then(|| text.to_owned())
+        }
+        "whole address" => {
+            let allowed = |letter: char| {
+                letter.is_ascii_alphanumeric() || "-._~:/[]?&=%+,;!$'()*".contains(letter)
+            };
             text.chars().all(allowed).then(|| text.to_owned())
         }
         _ => Some(text.to_owned()),
@@ -398,6 +418,20 @@ mod tests {
             ["a@evil.example", "evil.example?", "evil.example#", "evil\\", "a b", "%2e", "é"]
         {
             assert!(url(value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_one_setting_may_have_a_query() {
+        let url = |text: &str, value: &str| {
+            render(Place::Address, text, &json!({ "settings": { "url": value } }))
+        };
+
+        let address = "https://a.example/b.csv?lang=en&key=a%2Bb,c";
+        assert_eq!(url("{{ settings.url }}", address).unwrap(), address);
+        assert!(url("{{ settings.url }}/api", address).is_err());
+        for value in ["https://u@a.example", "https://a.example#x", "https://a.example/é", "a b"] {
+            assert!(url("{{ settings.url }}", value).is_err(), "{value}");
         }
     }
 

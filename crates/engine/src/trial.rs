@@ -191,6 +191,7 @@ impl Engine {
         }
         // An answer that cannot be read may quote what it was sent.
         let unfit = |error: paging::Error| Error::Page(mask::said(&error.to_string(), secrets));
+        let stream = &*stream.settled(values).map_err(|error| unfit(error.into()))?;
         let cursor = Cursor::default().go_on(stream, self.now());
         let request = paging::request(stream, &cursor, values).map_err(unfit)?.into();
         let purpose = format!("trial of {id}");
@@ -224,6 +225,7 @@ fn family(connector: &Connector, stream: &str) -> Result<Vec<String>, Error> {
 
 /// What would be asked after `page`; nothing where that cannot be said.
 fn next(stream: &Stream, page: &PageRead, values: &Value, now: jiff::Timestamp) -> Option<Next> {
+    let stream = &*stream.settled(values).ok()?;
     let cursor = page.cursor.clone().go_on(stream, now);
     match paging::request(stream, &cursor, values).ok()? {
         PageRequest::Url { url, .. } => Some(Next { method: "GET".into(), asks: url, body: None }),

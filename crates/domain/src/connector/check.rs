@@ -51,6 +51,7 @@ pub(super) fn check(connector: &Connector) -> Checked {
         names(connector, text, words)?;
     }
     header_names(connector)?;
+    settings_of_streams(connector)?;
     connector.socket.as_ref().map_or(Ok(()), |it| socket(connector, it))?;
     references(connector)?;
     connector.webhooks.as_ref().map_or(Ok(()), |hooks| webhooks(connector, hooks))
@@ -93,7 +94,7 @@ fn addresses(connector: &Connector) -> Vec<(&'static str, &Template)> {
     // A path is one of ours and has no host; a whole address has.
     let is_whole = |path: &&Template| !path.text().starts_with('/');
     let paths = paths.chain(way_calls(connector).into_iter().map(|call| &call.path));
-    let own = |path: &&Template| !path.text().is_empty() || !by_secret_address(connector);
+    let own = |path: &&Template| !path.text().is_empty() || !is_whole_address(connector);
     addresses.extend(paths.filter(is_whole).filter(own).map(|path| ("path", path)));
     addresses
 }
@@ -162,9 +163,11 @@ fn host_name(connector: &Connector, text: &str, name: &str) -> Checked {
     }
 }
 
-/// Whether a way in of it is an address that is secret, below which paths may be empty.
-fn by_secret_address(connector: &Connector) -> bool {
-    connector.auth.iter().any(|way| matches!(way.kind, WayKind::UrlSecret(_)))
+/// Whether the user gives a whole address, below which paths may be empty: a setting, or one that
+/// is secret.
+fn is_whole_address(connector: &Connector) -> bool {
+    connector.base_url.as_ref().is_some_and(Template::is_one_setting)
+        || connector.auth.iter().any(|way| matches!(way.kind, WayKind::UrlSecret(_)))
 }
 
 /// The calls that ways in make, beside those to token endpoints.
@@ -375,6 +378,28 @@ fn names(connector: &Connector, text: &Template, words: &[&str]) -> Checked {
         }
         if root == "sandbox" && connector.status != Status::Sandbox {
             return mistake(text.text(), format!("`{name}` is for the sandbox alone"));
+        }
+    }
+    Ok(())
+}
+
+/// What settings decide of streams: each value that the setting may have has to mean something.
+fn settings_of_streams(connector: &Connector) -> Checked {
+    for (id, stream) in &connector.streams {
+        for text in stream.names_as_texts() {
+            let text = Template::new(&text)
+                .map_err(|error| Mistake { message: error.to_string(), near: text.clone() })?;
+            names(connector, &text, &["settings"])?;
+        }
+        for (name, values) in stream.choices.settings() {
+            let field = setting(connector, name);
+            let known: Vec<_> = field.iter().flat_map(|field| field.choices.0.keys()).collect();
+            if known.is_empty() {
+                return mistake(id, format!("`{name}` should be a setting with `choices`"));
+            }
+            if let Some(left) = known.iter().find(|known| !values.contains(&known.as_str())) {
+                return mistake(id, format!("`of` has nothing for `{left}`, a choice of `{name}`"));
+            }
         }
     }
     Ok(())

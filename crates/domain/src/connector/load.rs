@@ -365,6 +365,35 @@ mod tests {
     }
 
     #[test]
+    fn what_settings_decide_has_to_be_decided_for_each_of_their_values() {
+        let with = |stream: &str| {
+            check(&format!(
+                "base_url: \"{{{{ settings.url }}}}\"\nsettings:\n  \
+                 url: {{ title: Address, pattern: 'https?://\\S+' }}\n  \
+                 kind: {{ title: Kind, choices: [csv, json] }}\n\
+                 streams:\n  a: {{ get: \"\", records: ., key: '.[$settings.url]', {stream} }}\n"
+            ))
+        };
+
+        assert_eq!(with("answer_by: { setting: kind, of: { csv: csv, json: json } }"), "good");
+        assert_eq!(with("page: { cursor: { param: '{{ settings.kind }}', at: .next } }"), "good");
+        for (stream, expected) in [
+            ("answer_by: { setting: kind, of: { csv: csv } }", "`of` has nothing for `json`"),
+            ("answer_by: { setting: url, of: {} }", "`url` should be a setting with `choices`"),
+            ("answer_by: { setting: kind, of: { csv: cvs } }", "unknown variant `cvs`"),
+            ("answer: { csv: { separator: '{{ settings.x }}' } }", "unknown setting `x`"),
+            ("page: { cursor: { param: '{{ cursor }}', at: . } }", "begins with `settings`"),
+            ("page: { cursor: { param: a, at: $other } }", "no variable `$other`"),
+        ] {
+            let said = with(stream);
+            assert!(said.contains(expected), "{stream}: {said}");
+        }
+        // Where no setting decides, the variable is unknown as ever.
+        let title = "webhooks:\n  verify: none\n  title: $settings.a\n";
+        assert!(check(title).contains("no variable `$settings`"), "{}", check(title));
+    }
+
+    #[test]
     fn an_event_speaks_of_a_stream_that_is_there() {
         let with = |about: &str| {
             check(&format!(

@@ -21,6 +21,7 @@ mod pattern;
 mod reconcile;
 mod register;
 mod rendered;
+mod settled;
 mod signed;
 mod socket;
 mod span;
@@ -60,6 +61,7 @@ pub use self::register::{
     RegisterBy, Resource, Single,
 };
 pub use self::rendered::{Content, Rendered};
+pub use self::settled::{BySetting, Choices as SettingChoices, Unsettled};
 pub use self::signed::{
     Carrier, Encoding, HostPattern, Key, KeyEncoding, List, Piece, Place, PortForm, PublicKey,
     SignedAt, TimeAt, TimeUnit, UrlForm,
@@ -260,6 +262,21 @@ impl Connector {
             None => ways.next(),
             Some(id) => ways.find(|(_, way)| way.id == id),
         }
+    }
+
+    /// What settings are where nobody fills them in, for the way in at this place: their default,
+    /// or an empty text where they may be left out. The others are missing then.
+    pub fn unfilled(&self, way: u32) -> serde_json::Map<String, serde_json::Value> {
+        let way = usize::try_from(way).ok().and_then(|place| self.auth.get(place));
+        let fields = way.into_iter().flat_map(Way::fields);
+        let fields = fields.filter(|field| !field.secret).chain(self.setting_fields());
+        let value = |field: &Field| {
+            let default = field.default.clone();
+            default.or_else(|| field.optional.then(String::new))
+        };
+        fields
+            .filter_map(|it| Some((it.name, serde_json::Value::String(value(&it.field)?))))
+            .collect()
     }
 
     /// What the user fills in for a connection, as a form shows it.

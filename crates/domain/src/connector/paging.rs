@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::one_of::one_of;
+use super::settled::{self, Parts};
 use crate::expression::Expression;
 
 /// How the next page is found.
@@ -94,7 +95,7 @@ macro_rules! paging {
             variable: Option<String>,
             $( $(#[$field_meta])* $field: $type, )*
             /// Whether there is more, where the answer says so.
-            #[serde(default)]
+            #[serde(default, deserialize_with = "settled::optional")]
             more: Option<Expression>,
             /// How many records a page has: one with fewer is the last.
             #[serde(default)]
@@ -135,6 +136,7 @@ paging! {
     /// The answer holds a cursor. It ends with none, an empty one or the text `null`.
     CursorPaging / WrittenCursor as "WrittenCursor" {
         /// Where the cursor is in an answer. One that is not a text stays what it is.
+        #[serde(deserialize_with = "settled::expression")]
         at: Expression,
         /// Whether the cursor goes alone: what `since` says is not repeated with it.
         #[serde(default)]
@@ -149,7 +151,7 @@ paging! {
         #[serde(default = "one")]
         from: u64,
         /// How many pages there are, in an answer.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "settled::optional")]
         pages: Option<Expression>,
         /// The header that says how many pages there are.
         #[serde(default)]
@@ -170,6 +172,7 @@ paging! {
     /// The last record's key is where the next page begins.
     KeysetPaging / WrittenKeyset as "WrittenKeyset" {
         /// The key in a record. One that is not a text stays what it is.
+        #[serde(deserialize_with = "settled::expression")]
         field: Expression,
         /// The record that is looked at: the last, unless the newest are wanted by a page that
         /// begins with them.
@@ -228,8 +231,10 @@ pub struct NextUrl {
 #[schemars(rename = "NextUrlObject")]
 struct WrittenNextUrl {
     /// Where it is in an answer.
+    #[serde(deserialize_with = "settled::expression")]
     at: Expression,
     /// Whether there is more, where the answer says so.
+    #[serde(default, deserialize_with = "settled::optional")]
     more: Option<Expression>,
     /// Whether an empty page is the last, also where it names a next one.
     #[serde(default)]
@@ -238,7 +243,7 @@ struct WrittenNextUrl {
 
 super::one_of::text_list_or_object! {
     NextUrl: "an expression, or `{ at: …, until_empty: true }`",
-    text: |text| Expression::compile(text).map(|at| NextUrl { at, stop: Stop::default() }),
+    text: |text| Expression::with_settings(text).map(|at| NextUrl { at, stop: Stop::default() }),
     object: WrittenNextUrl => |written: WrittenNextUrl| {
         let stop = Stop { more: written.more, size: None, empty: written.until_empty };
         Ok::<_, String>(NextUrl { at: written.at, stop })
@@ -266,7 +271,7 @@ struct WrittenRelay {
 
 super::one_of::text_list_or_object! {
     Relay: "an expression, or `{ at: …, variable: after }`",
-    text: |text| Expression::compile(text).map(|at| Relay { at, variable: "after".into() }),
+    text: |text| Expression::with_settings(text).map(|at| Relay { at, variable: "after".into() }),
     object: WrittenRelay => |written: WrittenRelay| {
         let variable = written.variable.unwrap_or_else(|| "after".into());
         Ok::<_, String>(Relay { at: written.at, variable })
@@ -281,4 +286,40 @@ pub struct HeaderLocator {
     pub header: String,
     /// The query parameter that the cursor goes into.
     pub param: String,
+}
+
+impl Paging {
+    /// Its jq and its names, which settings may decide.
+    pub(super) fn parts<'a>(&'a mut self, parts: &mut Parts<'a>) {
+        match self {
+            Self::Cursor(page) | Self::Scroll(page) => {
+                page.goes.parts(parts);
+                parts.expressions.push(&mut page.at);
+                parts.expressions.extend(&mut page.stop.more);
+            }
+            Self::Page(page) => {
+                page.goes.parts(parts);
+                parts.expressions.extend(&mut page.pages);
+                parts.expressions.extend(&mut page.stop.more);
+            }
+            Self::Offset(page) => {
+                page.goes.parts(parts);
+                parts.expressions.extend(&mut page.stop.more);
+            }
+            Self::Keyset(page) => {
+                page.goes.parts(parts);
+                parts.expressions.push(&mut page.field);
+                parts.expressions.extend(&mut page.stop.more);
+            }
+            Self::NextUrl(page) => {
+                parts.expressions.push(&mut page.at);
+                parts.expressions.extend(&mut page.stop.more);
+            }
+            Self::Relay(page) => {
+                parts.expressions.push(&mut page.at);
+                parts.texts.push(&mut page.variable);
+            }
+            Self::LinkHeader | Self::Version(_) | Self::Export(_) | Self::HeaderLocator(_) => {}
+        }
+    }
 }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::call::{Ask, Graphql, asking};
 use super::one_of::{OneOrMany, one_of, text_list_or_object};
 use super::paging::Paging;
+use super::settled::{self, BySetting, Choices};
 use super::span::Span;
 use crate::expression::Expression;
 use crate::template::Template;
@@ -54,6 +55,10 @@ pub struct Stream {
     pub total: Option<Expression>,
     /// Whether the other side can say that nothing has changed, by `etag` or `last-modified`.
     pub conditional: bool,
+    /// What settings decide; see [`Stream::settled`].
+    pub choices: Choices,
+    /// Whether settings decide something of it, by these choices or in its jq and texts.
+    pub(super) unsettled: bool,
 }
 
 /// How a stream is asked for.
@@ -81,9 +86,11 @@ asking! {
         /// A journal of files.
         journal: Option<Box<Journal>>,
         /// What an answer is written in; JSON where it is not given.
-        #[serde(default)]
-        answer: AnswerFormat,
+        answer: Option<AnswerFormat>,
+        /// The same, as a setting decides.
+        answer_by: Option<BySetting<AnswerFormat>>,
         /// Where the records are in an answer.
+        #[serde(deserialize_with = "settled::expression")]
         records: Expression,
         /// Whether nothing at `records` is an empty page.
         #[serde(default)]
@@ -92,10 +99,14 @@ asking! {
         #[serde(default)]
         add: IndexMap<String, Template>,
         /// What tells records apart: one expression or several.
-        key: OneOrMany<Expression>,
+        #[serde(deserialize_with = "settled::one_or_many")]
+        #[schemars(with = "OneOrMany<Expression>")]
+        key: Vec<Expression>,
         /// Which version a record is.
+        #[serde(default, deserialize_with = "settled::optional")]
         version: Option<Expression>,
         /// Whether a record says that its thing is gone.
+        #[serde(default, deserialize_with = "settled::optional")]
         deleted: Option<Expression>,
         /// How things that are gone are found where no record says it.
         #[serde(default)]
@@ -104,9 +115,14 @@ asking! {
         parent: Option<Parent>,
         /// How the next page is found.
         page: Option<Paging>,
+        /// The same, as a setting decides; `null` for one page.
+        page_by: Option<BySetting<Option<Paging>>>,
         /// How only what changed is asked for.
         since: Option<Since>,
+        /// The same, as a setting decides; `null` for everything.
+        since_by: Option<BySetting<Option<Since>>>,
         /// How many records there are in all.
+        #[serde(default, deserialize_with = "settled::optional")]
         total: Option<Expression>,
         /// Whether the other side can say that nothing has changed.
         #[serde(default)]
@@ -125,19 +141,28 @@ impl TryFrom<Written> for Stream {
             (None, Some(journal)) => Source::Journal(journal),
             (None, None) => Source::Pages(Box::new(ask.try_into()?)),
         };
-        let key: Vec<_> = written.key.into();
-        if key.is_empty() {
+        if written.key.is_empty() {
             return Err("`key` needs at least one expression".into());
         }
-        Ok(Self {
+        let twice = [
+            ("answer", written.answer.is_some() && written.answer_by.is_some()),
+            ("page", written.page.is_some() && written.page_by.is_some()),
+            ("since", written.since.is_some() && written.since_by.is_some()),
+        ];
+        if let Some((word, _)) = twice.iter().find(|(_, twice)| *twice) {
+            return Err(format!("`{word}` and `{word}_by` exclude each other"));
+        }
+        let choices =
+            Choices { answer: written.answer_by, page: written.page_by, since: written.since_by };
+        let mut stream = Self {
             title: written.title,
             ways: written.ways,
             source,
-            answer: written.answer,
+            answer: written.answer.unwrap_or_default(),
             records: written.records,
             may_be_missing: written.may_be_missing,
             add: written.add,
-            key,
+            key: written.key,
             version: written.version,
             deleted: written.deleted,
             deletions: written.deletions,
@@ -146,7 +171,11 @@ impl TryFrom<Written> for Stream {
             since: written.since,
             total: written.total,
             conditional: written.conditional,
-        })
+            choices,
+            unsettled: false,
+        };
+        stream.unsettled = stream.asks_settings();
+        Ok(stream)
     }
 }
 
@@ -298,7 +327,7 @@ text_list_or_object! {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Csv {
-    /// What stands between values.
+    /// What stands between values: one character, or `tab`.
     #[serde(default = "comma")]
     pub separator: String,
     /// The names of the values, where the first line does not give them.
@@ -434,6 +463,7 @@ pub(crate) struct WrittenSince {
     /// Its text, where it is more than the cursor.
     text: Option<Template>,
     /// What becomes the cursor, in a record.
+    #[serde(deserialize_with = "settled::expression")]
     field: Expression,
     /// How it is written.
     #[serde(default, rename = "as")]

@@ -248,12 +248,10 @@ impl Engine {
         connector: &Connector,
         token: &Value,
     ) -> Value {
-        let defaults = connector.settings.iter().filter_map(|(name, field)| {
-            Some((name.clone(), Value::String(field.default.clone()?)))
-        });
         let given = connection.connection.settings.iter();
         let given = given.map(|(name, value)| (name.clone(), Value::String(value.clone())));
-        let settings: serde_json::Map<_, _> = defaults.chain(given).collect();
+        let settings: serde_json::Map<_, _> =
+            connector.unfilled(connection.connection.way).into_iter().chain(given).collect();
         let mut values = json!({ "settings": settings, "token": token });
         if let Some(sandbox) = self.sandbox_for(connector) {
             values["sandbox"] = json!({ "url": sandbox.as_str().trim_end_matches('/') });
@@ -338,7 +336,9 @@ fn whole(
             (url, if known { NamedBy::Connector } else { NamedBy::Data })
         }
         Target::Path { path, query } => {
-            let text = if path.starts_with("https://") || path.starts_with("http://") {
+            let text = if path.is_empty() {
+                base.to_string()
+            } else if path.starts_with("https://") || path.starts_with("http://") {
                 path.clone()
             } else {
                 format!("{}{path}", base.as_str().trim_end_matches('/'))

@@ -135,7 +135,7 @@ fn paging_code_and_hint(error: &paging::Error) -> (&'static str, Option<&'static
             ("endless", Some("The provider repeats itself. Try a full resync later."))
         }
         Error::OtherHost(_) => ("host", Some("It was not called.")),
-        Error::Template(_) => ("connector", Some(FORMAT)),
+        Error::Template(_) | Error::Unsettled(_) => ("connector", Some(FORMAT)),
     }
 }
 

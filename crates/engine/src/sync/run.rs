@@ -17,6 +17,7 @@ use domain::record::NewRecord;
 use domain::sync::{RunError, RunState, SyncRun};
 use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::at_work::{AtWork, Waiting};
@@ -137,7 +138,8 @@ impl Engine {
         if run.counts.pages > 0 && stored.is_between_runs() {
             return Ok(());
         }
-        let stream = source.stream()?;
+        let values = self.values(&source.connection, &source.connector, &Value::Null);
+        let stream = &*source.stream()?.settled(&values).map_err(paging::Error::from)?;
         let mut cursor = stored.go_on(stream, self.now());
         at_work.begin(cursor.records(), run.expected);
         // A position of an earlier run may mean nothing to the other side any more.
@@ -259,6 +261,8 @@ impl Engine {
         let missing = || outgoing::Error::Connector(format!("it has no stream `{stream}`"));
         let stream = connector.streams.get(stream).ok_or_else(missing)?;
         let unfit = |error: paging::Error| outgoing::Error::Connector(error.to_string());
+        let values = self.values(connection, connector, &Value::Null);
+        let stream = &*stream.settled(&values).map_err(|error| unfit(error.into()))?;
         let mut cursor = Cursor::default().go_on(stream, self.now());
         let mut records = Vec::new();
         loop {
@@ -289,7 +293,7 @@ impl Engine {
         source: &Source,
         cursor: Cursor,
         answer: Answer,
-        values: serde_json::Value,
+        values: Value,
     ) -> Result<PageRead, Failure> {
         let readers = Arc::clone(&self.inner.syncs.readers);
         let (connector, stream) = (Arc::clone(&source.connector), source.stream.clone());
@@ -419,7 +423,7 @@ pub(crate) fn read_page(
     stream: &Stream,
     cursor: &Cursor,
     answer: &Answer,
-    values: &serde_json::Value,
+    values: &Value,
     now: Timestamp,
 ) -> Result<PageRead, paging::Error> {
     let headers: Vec<_> = answer
