@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
+mod table;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -71,4 +73,18 @@ fn the_schema_for_editors_is_current() {
     let committed = fs::read_to_string(&file).unwrap_or_default().replace("\r\n", "\n");
 
     assert!(committed == current, "run this test with UPDATE_SCHEMA=1 and commit the schema");
+}
+
+/// Run with `UPDATE_DOCS=1` to write it anew.
+#[test]
+fn the_document_of_what_connectors_can_do_is_current() {
+    let file = folder().join("../docs/connectors.md");
+    let current = table::document(&shipped());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&file, &current).unwrap();
+    }
+
+    let committed = fs::read_to_string(&file).unwrap_or_default().replace("\r\n", "\n");
+
+    assert!(committed == current, "run this test with UPDATE_DOCS=1 and commit docs/connectors.md");
 }

@@ -12,6 +12,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
@@ -33,6 +34,9 @@ const MAX_ICON: u64 = 64 * 1024;
 
 /// The largest fixture that is read, in bytes.
 const MAX_FIXTURE: u64 = 32 << 20;
+
+/// How many files of a folder are looked at.
+const MANY: usize = 1_000;
 
 /// Stands for a connector that has no icon.
 const NO_ICON: &str = concat!(
@@ -214,7 +218,7 @@ impl Inner {
                 let folder = entry.path();
                 let name = entry.file_name().into_string().ok()?;
                 let stamp = stamp(&folder);
-                if !stamp.iter().any(|(file, ..)| file == "connector.yaml") {
+                if !stamp.iter().any(|(file, ..)| file == FILE) {
                     return None;
                 }
                 let known = before.get(&name).filter(|entry| entry.stamp == stamp).cloned();
@@ -228,7 +232,7 @@ impl Inner {
     }
 
     fn read_own_folder(&self, name: &str, folder: &Path) -> Listed {
-        let icon = read_limited(&folder.join("icon.svg"), MAX_ICON).ok();
+        let icon = read_within(folder, "icon.svg", MAX_ICON).ok();
         Listed {
             id: name.into(),
             own: true,
@@ -257,11 +261,11 @@ impl Inner {
 /// [`Broken`] when it cannot be used.
 pub fn read(folder: &Path) -> Result<Connector, Broken> {
     let name = folder_name(folder);
-    let text = read_limited(&folder.join("connector.yaml"), MAX_BYTES as u64).map_err(|error| {
-        let file = format!("{name}/connector.yaml");
+    let text = read_within(folder, FILE, MAX_BYTES as u64).map_err(|error| {
+        let file = format!("{name}/{FILE}");
         Broken { file, line: None, message: error.to_string() }
     })?;
-    load(&name, &text, &|name| read_limited(&folder.join(name), MAX_BYTES as u64).ok())
+    load(&name, &text, &|name| read_within(folder, name, MAX_BYTES as u64).ok())
 }
 
 /// Reads the connector of which these are the files, by their names.
@@ -282,12 +286,12 @@ pub fn read_files(id: &str, files: &BTreeMap<String, String>) -> Result<Connecto
 pub fn files(folder: &Path) -> Result<(Connector, BTreeMap<String, String>), Broken> {
     let connector = read(folder)?;
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let names = entries.take(MANY).filter_map(|entry| entry.file_name().into_string().ok());
     let names = names.filter(|name| {
         [".yaml", ".md", ".graphql"].iter().any(|extension| name.ends_with(extension))
     });
     let files = names.filter_map(|name| {
-        let text = read_limited(&folder.join(&name), MAX_BYTES as u64).ok()?;
+        let text = read_within(folder, &name, MAX_BYTES as u64).ok()?;
         Some((name, text))
     });
     Ok((connector, files.collect()))
@@ -335,7 +339,7 @@ pub fn check(folder: &Path) -> Checked {
             let fixtures = fixtures(folder).into_iter();
             let play = |path: PathBuf| Played {
                 file: folder_name(&path),
-                problem: read_limited(&path, MAX_FIXTURE)
+                problem: read_within(folder, &path, MAX_FIXTURE)
                     .map_err(|error| error.to_string())
                     .and_then(|text| domain::fixture::play(&connector, &text))
                     .err(),
@@ -349,7 +353,7 @@ pub fn check(folder: &Path) -> Checked {
 fn fixtures(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder.join("fixtures")).into_iter().flatten().flatten();
     let json = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
-    let mut files: Vec<_> = entries.map(|entry| entry.path()).filter(json).collect();
+    let mut files: Vec<_> = entries.map(|entry| entry.path()).filter(json).take(MANY).collect();
     files.sort();
     files
 }
@@ -388,6 +392,7 @@ fn load(folder: &str, text: &str, beside: connector::Files<'_>) -> Result<Connec
 fn stamp(folder: &Path) -> Stamp {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut stamp: Stamp = entries
+        .take(MANY)
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
             // Through links, since an own connector may be one into somebody's repository.
@@ -407,12 +412,41 @@ fn same_stamps(before: &Own, after: &Own) -> bool {
             .all(|((a, before), (b, after))| a == b && before.stamp == after.stamp)
 }
 
-fn read_limited(path: &Path, most: u64) -> std::io::Result<String> {
-    let size = fs::metadata(path)?.len();
-    if size > most {
-        return Err(std::io::Error::other(format!("it is larger than {most} bytes")));
+/// Reads a file of a connector: a plain one of at most `most` bytes that lies in its folder. What it
+/// says is shown, so that a link to somewhere else would show what is there; and whoever opens a
+/// pipe waits for somebody at its other end.
+fn read_within(folder: &Path, name: impl AsRef<Path>, most: u64) -> std::io::Result<String> {
+    let refused = |why: String| Err(std::io::Error::other(why));
+    let path = fs::canonicalize(folder.join(name))?;
+    if !path.starts_with(fs::canonicalize(folder)?) {
+        return refused("it lies outside of the connector's folder".into());
     }
-    fs::read_to_string(path)
+    let file = open_at_once(&path)?;
+    let data = file.metadata()?;
+    if !data.is_file() {
+        return refused("it is no plain file".into());
+    }
+    let mut text = String::new();
+    // One more than there may be, in case it grows meanwhile.
+    file.take(most + 1).read_to_string(&mut text)?;
+    if data.len().max(text.len() as u64) > most {
+        return refused(format!("it is larger than {most} bytes"));
+    }
+    Ok(text)
+}
+
+/// Opens a file without waiting for anybody, and not through a link that was put there since.
+fn open_at_once(path: &Path) -> std::io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+
+        let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
+        options.custom_flags(flags.bits().cast_signed());
+    }
+    options.open(path)
 }
 
 #[cfg(test)]
@@ -455,6 +489,61 @@ mod tests {
             assert!(listed.icon.contains("<svg"), "{} has no icon", listed.id);
         }
         assert!(connectors.get("sandbox").is_some());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_a_device_and_a_link_to_elsewhere_are_not_read() {
+        use std::os::unix::fs::symlink;
+
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        fs::write(outside.path(), "canary").unwrap();
+        let yaml = OWN.to_owned() + "auth: [{ title: Key, steps: steps.md, header_token: {} }]\n";
+        let with = |file: &str, make: &dyn Fn(&Path)| {
+            let folder = Folder::new();
+            folder.write("acme", &yaml);
+            let acme = folder.0.path().join("acme");
+            fs::write(acme.join("steps.md"), "Go.").unwrap();
+            let _ = fs::remove_file(acme.join(file));
+            make(&acme.join(file));
+            let connectors = folder.connectors();
+            (read(&acme).err().map(|broken| broken.message), connectors.listed("acme"))
+        };
+        let pipe = |path: &Path| mknodat(CWD, path, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let elsewhere = |path: &Path| symlink(outside.path(), path).unwrap();
+        let device = |path: &Path| symlink("/dev/zero", path).unwrap();
+        let makers: [&dyn Fn(&Path); 3] = [&pipe, &elsewhere, &device];
+
+        for make in makers {
+            let (problem, _) = with("steps.md", make);
+            assert!(problem.unwrap().contains("no file `steps.md`"));
+            let (problem, _) = with(FILE, make);
+            let problem = problem.unwrap();
+            assert!(problem.contains("outside") || problem.contains("plain"), "{problem}");
+            let (problem, listed) = with("icon.svg", make);
+            assert_eq!(problem, None);
+            assert_eq!(&*listed.unwrap().icon, NO_ICON);
+        }
+        let (problem, _) = with("steps.md", &|path| {
+            let own = path.with_file_name("real.md");
+            fs::write(&own, "Go.").unwrap();
+            symlink("real.md", path).unwrap();
+        });
+        assert_eq!(problem, None, "a link within the folder is one of its files");
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_its_limit() {
+        let folder = Folder::new();
+        folder.write("acme", OWN);
+        let acme = folder.0.path().join("acme");
+        let size = OWN.len() as u64;
+
+        assert_eq!(read_within(&acme, FILE, size).unwrap(), OWN);
+        let error = read_within(&acme, FILE, size - 1).unwrap_err();
+        assert_eq!(error.to_string(), format!("it is larger than {} bytes", size - 1));
     }
 
     #[test]

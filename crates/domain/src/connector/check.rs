@@ -7,10 +7,11 @@
 
 use std::collections::HashSet;
 
+use super::link;
 use super::{
     Action, Ask, Basic, Call, Connector, Dedupe, Deletions, Does, Each, Field, HookSecret,
-    IdempotencyBy, OauthCode, PUBLIC_KEY, Paging, Pick, ReconcileBy, Reply, Revoke, Rule,
-    SIGNING_SECRET, Send, Socket, Span, Status, WayKind, Webhooks,
+    IdempotencyBy, OauthCode, PUBLIC_KEY, Paging, Pick, ReconcileBy, RegisterBy, Reply, Revoke,
+    Rule, SIGNING_SECRET, Send, Socket, Span, Status, WayKind, Webhooks,
 };
 use crate::template::Template;
 
@@ -30,6 +31,7 @@ fn mistake(near: impl Into<String>, message: impl Into<String>) -> Checked {
 /// Finds the first mistake.
 pub(super) fn check(connector: &Connector) -> Checked {
     id(connector)?;
+    links(connector)?;
     ways(connector)?;
     if connector.register.is_some() && connector.webhooks.is_none() {
         return mistake("register", "`register` needs `webhooks`");
@@ -68,6 +70,25 @@ fn id(connector: &Connector) -> Checked {
         return mistake("status:", "`status: sandbox` is for the sandbox alone");
     }
     Ok(())
+}
+
+/// What people may press leads to the web and nowhere else.
+fn links(connector: &Connector) -> Checked {
+    if let Some(docs) = connector.docs.as_deref().filter(|docs| !link::is_of_the_web(docs)) {
+        return mistake(docs, format!("`docs: {docs}` should be an `https://` address"));
+    }
+    let steps = connector.auth.iter().filter_map(|way| way.steps.as_deref());
+    let by_hand = match connector.register.as_ref().map(|register| &register.by) {
+        Some(RegisterBy::Manual(manual)) => Some(manual.steps.as_str()),
+        _ => None,
+    };
+    match steps.chain(by_hand).find_map(link::unfit) {
+        Some(link) => mistake(
+            link,
+            format!("a link leads to `{link}`: only whole `https://` addresses may be pressed"),
+        ),
+        None => Ok(()),
+    }
 }
 
 fn ways(connector: &Connector) -> Checked {

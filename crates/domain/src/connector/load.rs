@@ -199,6 +199,32 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_pressed_leads_to_the_web() {
+        let check = |docs: &str, steps: &str| {
+            let text = format!(
+                "format: 1\nid: acme\nname: Acme\nstatus: documented\ndocs: {docs}\n\
+                 auth: [{{ title: Key, steps: steps.md, header_token: {{}} }}]\n"
+            );
+            load("acme/connector.yaml", &text, &|_| Some(steps.to_owned()))
+                .map(|_| ())
+                .map_err(|error| error.to_string())
+        };
+
+        assert_eq!(check("https://acme.example", "Open [it](https://acme.example/keys)."), Ok(()));
+        assert_eq!(
+            check("javascript:alert(1)", "Go."),
+            Err("acme/connector.yaml:5:7: `docs: javascript:alert(1)` should be an `https://` address"
+                .into())
+        );
+        assert_eq!(
+            check("https://acme.example", "Open [it](data:text/html,x)."),
+            Err("acme/connector.yaml: a link leads to `data:text/html,x`: only whole `https://` \
+                 addresses may be pressed"
+                .into())
+        );
+    }
+
+    #[test]
     fn the_shipped_connectors_load() {
         for id in ["sandbox", "standard-webhooks", "any"] {
             assert_eq!(shipped(id).id, id);
@@ -221,7 +247,7 @@ mod tests {
             (
                 "colour: red\n",
                 "5:1: unknown field `colour`, expected one of format, id, name, status, docs, \
-                 about, settings, base_url, hosts, headers, graphql_path, auth, check, limit, errors, \
+                 about, family, settings, base_url, hosts, headers, graphql_path, auth, check, limit, errors, \
                  streams, actions, smtp, webhooks, socket, register, reconcile",
             ),
             (

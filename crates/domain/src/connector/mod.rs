@@ -14,6 +14,7 @@ mod call;
 mod check;
 mod field;
 mod limit;
+mod link;
 mod load;
 mod one_of;
 mod paging;
