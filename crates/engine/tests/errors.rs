@@ -145,7 +145,9 @@ async fn an_answer_that_means_renew_renews_once_and_the_call_is_made_again() {
     ] {
         let acme = Acme::start().await;
 
-        acme.check(&[answer.clone()]).await.unwrap_or_else(|error| panic!("{answer:?}: {error}"));
+        acme.check(std::slice::from_ref(&answer))
+            .await
+            .unwrap_or_else(|error| panic!("{answer:?}: {error}"));
 
         assert_eq!((acme.tokens(), acme.calls()), (2, 2), "{answer:?}");
         let calls = acme.provider.calls.lock().unwrap().clone();
@@ -195,7 +197,7 @@ async fn an_answer_that_means_neither_leaves_the_sign_in_alone() {
     ] {
         let acme = Acme::start().await;
 
-        let refused = acme.check(&[answer.clone()]).await;
+        let refused = acme.check(std::slice::from_ref(&answer)).await;
 
         assert!(
             matches!(refused, Err(Error::Check(outgoing::Error::Status { .. }))),

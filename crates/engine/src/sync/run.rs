@@ -58,7 +58,8 @@ impl Source {
 impl Engine {
     /// Does a run, and notes its end. Whoever cancels it has noted that already.
     pub(super) async fn do_run(self, run: SyncRun, at_work: Arc<AtWork>) {
-        let done = at_work.cancelled.run_until_cancelled(self.read_to_end(&run, &at_work)).await;
+        let reading = Box::pin(self.read_to_end(&run, &at_work));
+        let done = at_work.cancelled.run_until_cancelled(reading).await;
         let Some(done) = done else {
             self.inner.syncs.leave(run.id);
             self.note(Noun::Syncs, 0);
