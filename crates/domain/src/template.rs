@@ -226,11 +226,15 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
         let object = |item| minijinja::Value::from_pairs([(name.clone(), item)]);
         items.into_iter().map(object).collect::<Vec<_>>()
     });
+    // A path that somebody typed: its slashes stay.
+    environment.add_filter("path", |text: String| minijinja::Value::from_object(PathText(text)));
     // By the name and not by the escaping in force, which a template can switch off.
     environment.set_formatter(|out, state, value| match state.name() {
         place @ ("path" | "header" | "address" | "whole address") => {
             let text = printed(value)?;
-            let fitted = fit(place, &text)
+            let path = value.downcast_object_ref::<PathText>().filter(|_| place == "path");
+            let fitted = path
+                .map_or_else(|| fit(place, &text), |path| path.segments())
                 .ok_or_else(|| minijinja::Error::new(ErrorKind::BadEscape, "not allowed here"))?;
             out.write_str(&fitted).map_err(minijinja::Error::from)
         }
@@ -238,6 +242,31 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     });
     environment
 });
+
+/// A text that may be several segments of a path.
+#[derive(Debug)]
+struct PathText(String);
+
+impl PathText {
+    /// Its segments, each encoded as one; none where one would be taken for a step, or is empty.
+    fn segments(&self) -> Option<String> {
+        let text = self.0.strip_prefix('/').unwrap_or(&self.0);
+        let segments = text
+            .split('/')
+            .map(|segment| (!segment.is_empty()).then(|| fit("path", segment)).flatten());
+        segments.collect::<Option<Vec<_>>>().map(|segments| segments.join("/"))
+    }
+}
+
+impl minijinja::value::Object for PathText {
+    fn repr(self: &Arc<Self>) -> minijinja::value::ObjectRepr {
+        minijinja::value::ObjectRepr::Plain
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// JSON as values of the language. A number that would not be printed as it was written, such as
 /// `19.90` or an id of 25 digits, becomes a text.
@@ -392,6 +421,19 @@ mod tests {
         assert_eq!(path("ö%2F").unwrap(), "/a/%C3%B6%252F/b");
         assert!(path("..").is_err());
         assert!(path(".").is_err());
+    }
+
+    #[test]
+    fn a_path_that_is_said_to_be_one_keeps_its_slashes() {
+        let path = |value: &str| render(Place::Path, "/a/{{ v | path }}", &json!({ "v": value }));
+
+        assert_eq!(path("orders/12/lines").unwrap(), "/a/orders/12/lines");
+        assert_eq!(path("/orders").unwrap(), "/a/orders");
+        assert_eq!(path("a b/c?d#e").unwrap(), "/a/a%20b/c%3Fd%23e");
+        for value in ["../b", "a/./b", "a//b", "//evil.example", "a/", ""] {
+            assert!(path(value).is_err(), "{value}");
+        }
+        assert!(render(Place::Header, "{{ v | path }}", &json!({ "v": "a\r\nb" })).is_err());
     }
 
     #[test]

@@ -56,6 +56,69 @@ pub struct Call {
 /// Names with values: a text, or a list of them for a name that is repeated.
 pub type Pairs = IndexMap<String, Tree>;
 
+/// The name under which a text stands that is all of the pairs: an object that the user gives.
+const WHOLE: &str = "";
+
+/// Pairs as they are written: an object, or one text that is an object.
+#[derive(Debug, Default)]
+pub(crate) struct WrittenPairs(pub(crate) Pairs);
+
+impl<'de> Deserialize<'de> for WrittenPairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = WrittenPairs;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("names with values, or one text that is an object of them")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<WrittenPairs, E> {
+                let text = Template::new(text).map_err(E::custom)?;
+                Ok(WrittenPairs(IndexMap::from([(WHOLE.into(), Tree::Text(text))])))
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                map: A,
+            ) -> Result<WrittenPairs, A::Error> {
+                let deserializer = serde::de::value::MapAccessDeserializer::new(map);
+                IndexMap::deserialize(deserializer).map(WrittenPairs)
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl JsonSchema for WrittenPairs {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Pairs".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let tree = generator.subschema_for::<Tree>();
+        schemars::json_schema!({
+            "description": "Names with values, or one text that is an object of them",
+            "anyOf": [{ "type": "object", "additionalProperties": tree }, { "type": "string" }],
+        })
+    }
+}
+
+/// The members of what stands for all of the pairs.
+fn whole(
+    value: serde_json::Value,
+) -> Result<serde_json::Map<String, serde_json::Value>, template::Error> {
+    match value {
+        serde_json::Value::Object(members) => Ok(members),
+        other => Err(template::Error::Render {
+            text: crate::text::clean(&other.to_string(), 40),
+            problem: "it should be an object of names and values".into(),
+        }),
+    }
+}
+
 /// What a call carries.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
@@ -118,8 +181,14 @@ impl Ask {
             Self::Graphql(graphql) => {
                 let mut variables = serde_json::Map::new();
                 for (name, tree) in &graphql.variables {
-                    if !tree.speaks_of(absent) {
-                        variables.insert(name.clone(), tree.render_present(values, absent)?);
+                    if tree.speaks_of(absent) {
+                        continue;
+                    }
+                    let value = tree.render_present(values, absent)?;
+                    if name == WHOLE {
+                        variables.extend(whole(value)?);
+                    } else {
+                        variables.insert(name.clone(), value);
                     }
                 }
                 let body = serde_json::json!({ "query": graphql.text, "variables": variables });
@@ -307,17 +376,17 @@ macro_rules! asking {
             graphql: Option<String>,
             /// The variables of the document.
             #[serde(default)]
-            variables: $crate::connector::call::Pairs,
+            variables: $crate::connector::call::WrittenPairs,
             /// Query parameters; a list is a parameter that is repeated.
             #[serde(default)]
-            query: $crate::connector::call::Pairs,
+            query: $crate::connector::call::WrittenPairs,
             /// Further headers.
             #[serde(default)]
             headers: indexmap::IndexMap<String, $crate::template::Template>,
             /// A body of JSON; its texts are templates.
             json: Option<$crate::connector::call::Tree>,
             /// A body that is a form; a list is a field that is repeated.
-            form: Option<$crate::connector::call::Pairs>,
+            form: Option<$crate::connector::call::WrittenPairs>,
             /// A body that is a text; a header says of what type.
             text: Option<$crate::template::Template>,
         }
@@ -334,11 +403,11 @@ macro_rules! asking {
                         self.delete.take(),
                     ],
                     graphql: self.graphql.take(),
-                    variables: std::mem::take(&mut self.variables),
-                    query: std::mem::take(&mut self.query),
+                    variables: std::mem::take(&mut self.variables).0,
+                    query: std::mem::take(&mut self.query).0,
                     headers: std::mem::take(&mut self.headers),
                     json: self.json.take(),
-                    form: self.form.take(),
+                    form: self.form.take().map(|form| form.0),
                     text: self.text.take(),
                 }
             }
@@ -525,8 +594,14 @@ fn pairs(
 ) -> Result<Vec<(String, String)>, template::Error> {
     let mut rendered = Vec::new();
     for (name, tree) in pairs {
-        if !tree.speaks_of(absent) {
-            flatten(name, tree.render_present(values, absent)?, &mut rendered);
+        if tree.speaks_of(absent) {
+            continue;
+        }
+        let value = tree.render_present(values, absent)?;
+        if name == WHOLE {
+            whole(value)?.into_iter().for_each(|(name, it)| flatten(&name, it, &mut rendered));
+        } else {
+            flatten(name, value, &mut rendered);
         }
     }
     Ok(rendered)

@@ -304,8 +304,14 @@ fn way_texts<'a>(kind: &'a WayKind, push: &mut impl FnMut(&'static [&'static str
             call_texts(&way.call, SECRET, push);
             way_texts(&way.from.kind, push);
         }
-        WayKind::HeaderToken(way) => way.headers.values().for_each(|text| push(SECRET, text)),
-        WayKind::QueryToken(way) => way.params.values().for_each(|text| push(SECRET, text)),
+        WayKind::HeaderToken(way) => {
+            [&way.header, &way.prefix].into_iter().for_each(|text| push(CALL, text));
+            way.headers.values().for_each(|text| push(SECRET, text));
+        }
+        WayKind::QueryToken(way) => {
+            way.param.iter().for_each(|text| push(CALL, text));
+            way.params.values().for_each(|text| push(SECRET, text));
+        }
         WayKind::Basic(way) => basic_texts(way, push),
         WayKind::Oauth1(way) => {
             push(SECRET, &way.consumer_key);
@@ -468,7 +474,7 @@ fn header_names(connector: &Connector) -> Checked {
             endpoint.into_iter().flat_map(|it| it.token_headers.keys()).map(String::as_str),
         );
         if let WayKind::HeaderToken(token) = way.kind.inner() {
-            names.push(&token.header);
+            names.extend(token.header.is_plain().then(|| token.header.text()));
             names.extend(token.headers.keys().map(String::as_str));
         }
     }

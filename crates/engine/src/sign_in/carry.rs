@@ -145,9 +145,11 @@ impl Carrier<'_> {
 
     fn header_token(&self, way: &HeaderToken, used: &mut Secrets) -> Result<Carried, Error> {
         let token = self.secret(TOKEN, used)?;
+        let header = way.header.render(Place::Header, self.values)?;
+        let prefix = way.prefix.render(Place::Header, self.values)?;
         let mut carried = Carried::header(
-            header_name(&way.header)?,
-            Secret::new(format!("{}{}", way.prefix, token.expose())),
+            header_name(header.trim())?,
+            Secret::new(format!("{prefix}{}", token.expose())),
         );
         for (name, text) in &way.headers {
             let value = self.text(text, Place::Header, used)?;
@@ -161,7 +163,8 @@ impl Carrier<'_> {
     fn query_token(&self, way: &QueryToken, used: &mut Secrets) -> Result<Carried, Error> {
         let mut query = Vec::new();
         if let Some(param) = &way.param {
-            query.push((param.clone(), self.secret(TOKEN, used)?));
+            let param = param.render(Place::Text, self.values)?;
+            query.push((param, self.secret(TOKEN, used)?));
         }
         for (name, text) in &way.params {
             query.push((name.clone(), self.text(text, Place::Text, used)?));

@@ -85,7 +85,9 @@ impl Engine {
         }
         for (name, text) in &device.device_params {
             let text = text.render(Place::Text, &values).map_err(outgoing::Error::from)?;
-            request.push(name, &text);
+            if !text.is_empty() {
+                request.push(name, &text);
+            }
         }
         let request = request.into_request(url, device.token_body, connection, "sign-in");
         let answer = self.inner.outgoing.send(&request, &reach, None).await?;

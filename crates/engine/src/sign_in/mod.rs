@@ -359,7 +359,9 @@ impl Engine {
         }
         for (name, text) in &oauth.authorize_params {
             let text = text.render(Place::Text, &values).map_err(outgoing::Error::from)?;
-            query.append_pair(name, &text);
+            if !text.is_empty() {
+                query.append_pair(name, &text);
+            }
         }
         drop(query);
         Ok(url)

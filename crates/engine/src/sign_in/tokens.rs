@@ -408,7 +408,9 @@ impl TokenRequest {
         for (name, text) in texts {
             note_used(&text.names(), it.secrets, &mut request.used);
             let text = text.render(Place::Text, &values)?;
-            request.push(name, &text);
+            if !text.is_empty() {
+                request.push(name, &text);
+            }
         }
         for (name, text) in endpoint.token_headers {
             note_used(&text.names(), it.secrets, &mut request.used);

@@ -32,6 +32,37 @@ fn what_speaks_of_an_input_that_is_left_out_is_left_out_with_it() {
 }
 
 #[test]
+fn the_user_of_a_general_action_says_path_and_query_whole() {
+    let action = action(
+        "get: '/{{ input.path | path }}'\nquery: '{{ input.query }}'\n\
+         input: { path: {}, query: { type: object, optional: true } }\n",
+    );
+    let input = json!({ "path": "orders/12", "query": { "limit": 5, "ids[]": ["a", "b"] } });
+
+    let rendered = action.render(&json!({ "input": input }), None).unwrap();
+
+    assert_eq!(rendered.path, "/orders/12");
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(rendered.query, [pair("ids[]", "a"), pair("ids[]", "b"), pair("limit", "5")]);
+    let without = action.render(&json!({ "input": { "path": "a" } }), None).unwrap();
+    assert!(without.query.is_empty());
+    let text = action.render(&json!({ "input": { "path": "a", "query": "b" } }), None);
+    assert!(text.unwrap_err().to_string().contains("should be an object"));
+}
+
+#[test]
+fn variables_of_graphql_may_be_one_object() {
+    let action = action(
+        "graphql: 'query A($a: Int) { a(a: $a) }'\nvariables: '{{ input.variables }}'\n\
+         input: { variables: { type: object } }\n",
+    );
+
+    let rendered = action.render(&json!({ "input": { "variables": { "a": 1 } } }), None).unwrap();
+
+    assert_eq!(body(&rendered)["variables"], json!({ "a": 1 }));
+}
+
+#[test]
 fn what_holds_only_what_was_left_out_is_left_out_too() {
     let action = action(
         "post: /a\njson: { amount: { value: '{{ input.value }}', currency: '{{ input.currency }}' }, \

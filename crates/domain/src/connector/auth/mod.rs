@@ -354,7 +354,7 @@ impl WayKind {
     /// it elsewhere, or none.
     pub fn token_header(&self) -> Option<(&str, &str)> {
         match self {
-            Self::HeaderToken(way) => Some((&way.header, &way.prefix)),
+            Self::HeaderToken(way) => Some((way.header.text(), way.prefix.text())),
             other => match other.token_facts()?.send {
                 Send::Header { header, prefix } => Some((header, prefix)),
                 Send::Query(_) | Send::Xoauth2(_) => None,

@@ -17,12 +17,12 @@ pub const TOKEN: &str = "token";
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HeaderToken {
-    /// The header that carries it.
-    #[serde(default = "authorization")]
-    pub header: String,
-    /// What stands before it: `Bearer `, `Bot `.
-    #[serde(default)]
-    pub prefix: String,
+    /// The header that carries it, a text over `settings`.
+    #[serde(default = "authorization_text")]
+    pub header: Template,
+    /// What stands before it: `Bearer `, `Bot `. A text over `settings`, too.
+    #[serde(default = "nothing")]
+    pub prefix: Template,
     /// What it looks like.
     #[serde(default)]
     pub pattern: Option<Pattern>,
@@ -37,6 +37,14 @@ pub struct HeaderToken {
 
 pub(super) fn authorization() -> String {
     "authorization".into()
+}
+
+fn authorization_text() -> Template {
+    Template::plain("authorization")
+}
+
+fn nothing() -> Template {
+    Template::plain("")
 }
 
 impl HeaderToken {
@@ -61,9 +69,9 @@ fn token_field(pattern: Option<&Pattern>, example: Option<&String>) -> FormField
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QueryToken {
-    /// The parameter that carries the pasted token.
+    /// The parameter that carries the pasted token, a text over `settings`.
     #[serde(default)]
-    pub param: Option<String>,
+    pub param: Option<Template>,
     /// What the token looks like.
     #[serde(default)]
     pub pattern: Option<Pattern>,
