@@ -27,7 +27,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::connector::{
     Asymmetric, Carrier, Encoding, List, PUBLIC_KEY, Piece, Place, PublicKey, Rule, SIGNING_SECRET,
-    Scheme, Signed, SignedAt, TimeAt, TimeUnit, Verify, When,
+    Scheme, Signed, SignedAt, TimeAt, TimeUnit, Verify, When, own,
 };
 use crate::event::{Proof, ProofDetail};
 use crate::refusal::Reason;
@@ -191,7 +191,7 @@ impl Scheme {
         }
         let there = |place: &Place| !matches!(request.at(place), Ok(None));
         match &self.rule {
-            Rule::None | Rule::Refetch(_) | Rule::FormGuard(_) => true,
+            Rule::None | Rule::Refetch(_) | Rule::FormGuard(_) | Rule::Own => true,
             Rule::StandardWebhooks => standard::is_there(request),
             Rule::TokenEqual(rule) => token::is_there(rule, request),
             Rule::Hmac(rule) => there(&rule.signed.carrier.at),
@@ -231,6 +231,12 @@ impl Scheme {
             Rule::TokenEqual(rule) => token::verify(rule, request, given)?,
             Rule::Refetch(rule) => guard::expected(rule, request, given, now)?,
             Rule::FormGuard(rule) => guard::form(rule, request, given, now)?,
+            Rule::Own => {
+                let unusable = |mistake: own::Mistake| Error::Unwanted(mistake.to_string());
+                let rule = own::rule(given.settings).map_err(unusable)?;
+                let scheme = Self { name: rule.name().into(), when: None, rule };
+                return scheme.verify(request, given, now);
+            }
         };
         if self.name != self.rule.name() {
             verified.detail.scheme = Some(self.name.clone());
@@ -243,7 +249,7 @@ impl Rule {
     /// What carries its signature, in words; none where nothing does.
     fn carrier(&self) -> Option<String> {
         match self {
-            Self::None | Self::Refetch(_) | Self::FormGuard(_) => None,
+            Self::None | Self::Refetch(_) | Self::FormGuard(_) | Self::Own => None,
             Self::StandardWebhooks => Some("`webhook-signature` header".into()),
             Self::Hmac(rule) => Some(rule.signed.carrier.at.what()),
             Self::HashConcat(rule) => Some(rule.signed.carrier.at.what()),

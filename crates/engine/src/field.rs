@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::connector::FormField;
+use domain::connector::{FormField, own};
 use domain::secret::Secrets;
 
 /// What is wrong with a field.
@@ -11,6 +11,12 @@ pub(crate) struct Problem {
     pub(crate) field: String,
     /// The end of a sentence that begins with its name: `is missing`.
     pub(crate) problem: String,
+}
+
+impl From<own::Mistake> for Problem {
+    fn from(mistake: own::Mistake) -> Self {
+        Self { field: mistake.setting.into(), problem: mistake.problem }
+    }
 }
 
 /// Whether a field may be left for later.

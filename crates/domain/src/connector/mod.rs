@@ -17,6 +17,7 @@ mod limit;
 mod link;
 mod load;
 mod one_of;
+pub mod own;
 mod paging;
 mod pattern;
 mod reconcile;

@@ -166,6 +166,11 @@ pub struct UrlForm {
     pub decoded: String,
 }
 
+impl UrlForm {
+    /// As it was registered.
+    pub(super) const AS_GIVEN: Self = Self { port: PortForm::AsGiven, decoded: String::new() };
+}
+
 /// Whether the port of an address may be written or left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -183,7 +188,7 @@ const WORDS: &[(&str, Piece)] = &[
     ("body_crc32", Piece::BodyCrc32),
     ("method", Piece::Method),
     ("path", Piece::Path),
-    ("url", Piece::Url(UrlForm { port: PortForm::AsGiven, decoded: String::new() })),
+    ("url", Piece::Url(UrlForm::AS_GIVEN)),
     ("sorted_form", Piece::SortedForm),
     ("secret", Piece::Secret),
 ];

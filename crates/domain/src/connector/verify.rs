@@ -69,7 +69,13 @@ impl Verify {
         patterns.all(|pattern| pattern.as_ref() == Some(&first)).then_some(first)
     }
 
-    /// Whether every request is proved by something that its sender alone knows.
+    /// Whether it is the rule of the inbox's own settings.
+    pub fn is_own(&self) -> bool {
+        self.schemes.iter().any(|scheme| scheme.rule == Rule::Own)
+    }
+
+    /// Whether every request is proved by something that its sender alone knows, whatever the
+    /// settings of an inbox are.
     pub fn signed(&self) -> bool {
         self.schemes.iter().all(|scheme| scheme.rule.signed())
     }
@@ -83,6 +89,7 @@ impl Verify {
                     names.extend(rule.expect.iter().map(|expected| expected.setting.as_str()));
                 }
                 Rule::FormGuard(rule) => names.extend(rule.origins.as_deref()),
+                Rule::Own => names.push(super::own::PROOF),
                 rule => names.extend(rule.message().iter().filter_map(|piece| match piece {
                     Piece::Setting(name) => Some(name.as_str()),
                     _ => None,
@@ -110,7 +117,11 @@ impl Verify {
                         TokenAt::Bearer | TokenAt::Basic | TokenAt::Segment => None,
                     }));
                 }
-                Rule::None | Rule::StandardWebhooks | Rule::Refetch(_) | Rule::FormGuard(_) => {}
+                Rule::None
+                | Rule::StandardWebhooks
+                | Rule::Refetch(_)
+                | Rule::FormGuard(_)
+                | Rule::Own => {}
             }
         }
         names
@@ -184,6 +195,8 @@ pub enum Rule {
     Refetch(Box<Refetch>),
     /// Not at all: a form in a web page, guarded against what fills in forms by itself.
     FormGuard(Box<FormGuard>),
+    /// As the settings of the inbox say: see [`own`](super::own).
+    Own,
 }
 
 impl Rule {
@@ -200,6 +213,7 @@ impl Rule {
             Self::TokenEqual(_) => "token_equal",
             Self::Refetch(_) => "refetch",
             Self::FormGuard(_) => "form_guard",
+            Self::Own => "own",
         }
     }
 
@@ -207,7 +221,7 @@ impl Rule {
     pub fn secrets(&self) -> Vec<&str> {
         match self {
             Self::None | Self::Refetch(_) => Vec::new(),
-            Self::StandardWebhooks => vec![SIGNING_SECRET],
+            Self::StandardWebhooks | Self::Own => vec![SIGNING_SECRET],
             Self::Hmac(rule) => vec![&rule.key.secret],
             Self::HashConcat(rule) => vec![&rule.secret],
             Self::TokenEqual(rule) => vec![&rule.secret],
@@ -251,13 +265,14 @@ impl Rule {
             | Self::StandardWebhooks
             | Self::TokenEqual(_)
             | Self::Refetch(_)
-            | Self::FormGuard(_) => &[],
+            | Self::FormGuard(_)
+            | Self::Own => &[],
         }
     }
 
-    /// Whether it proves who sent a request.
+    /// Whether it proves who sent a request, whatever the settings of an inbox are.
     pub const fn signed(&self) -> bool {
-        !matches!(self, Self::None | Self::Refetch(_) | Self::FormGuard(_))
+        !matches!(self, Self::None | Self::Refetch(_) | Self::FormGuard(_) | Self::Own)
     }
 }
 
@@ -727,10 +742,11 @@ fn scheme_of_word(text: &str) -> Result<Scheme, String> {
         "standard_webhooks" => Rule::StandardWebhooks,
         "refetch" => Rule::Refetch(Box::default()),
         "form_guard" => Rule::FormGuard(Box::default()),
+        "own" => Rule::Own,
         other => {
             return Err(format!(
                 "unknown word `{other}`, expected one of `none`, `standard_webhooks`, `refetch`, \
-                 `form_guard`, or an object with `hmac`, `hash_concat`, `ed25519`, \
+                 `form_guard`, `own`, or an object with `hmac`, `hash_concat`, `ed25519`, \
                  `rsa_pkcs1_sha256`, `ecdsa_p256_sha256`, `token_equal`"
             ));
         }
@@ -758,6 +774,9 @@ impl<'de> Deserialize<'de> for Verify {
         }
         if schemes.is_empty() {
             return Err(serde::de::Error::custom("expected a scheme; `none` is one, too"));
+        }
+        if schemes.len() > 1 && schemes.iter().any(|scheme| scheme.rule == Rule::Own) {
+            return Err(serde::de::Error::custom("`own` stands alone: it may be any of them"));
         }
         Ok(Self { schemes })
     }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::field::{Field, Fields, FormField};
 use super::one_of::OneOrMany;
 use super::one_of::one_of;
+use super::own;
 use super::pattern::Pattern;
 use super::span::Span;
 use super::verify::{PUBLIC_KEY, Verify};
@@ -124,9 +125,38 @@ impl Webhooks {
         settings
     }
 
-    /// Whether requests are proved at all.
+    /// Whether requests to every inbox are proved.
     pub fn signed(&self) -> bool {
         self.verify.signed()
+    }
+
+    /// Whether requests to an inbox with these settings are proved.
+    pub fn signed_with(&self, settings: &BTreeMap<String, String>) -> bool {
+        if self.verify.is_own() {
+            return own::is_signed(&self.filled(settings.clone()));
+        }
+        self.signed()
+    }
+
+    /// Looks whether the settings of an inbox describe a rule, where they have to.
+    ///
+    /// # Errors
+    ///
+    /// The first that says something that no rule could.
+    pub fn check_settings(&self, settings: &BTreeMap<String, String>) -> Result<(), own::Mistake> {
+        if self.verify.is_own() {
+            own::rule(&self.filled(settings.clone()))?;
+        }
+        Ok(())
+    }
+
+    /// The secrets that an inbox with these settings cannot do without.
+    pub fn needed_secrets(&self, settings: &BTreeMap<String, String>) -> Vec<FormField> {
+        let own = self.verify.is_own();
+        let asked = own && self.signed_with(settings);
+        let mut fields = self.secret_fields();
+        fields.retain(|field| if own { asked } else { field.field.problem(None).is_some() });
+        fields
     }
 }
 

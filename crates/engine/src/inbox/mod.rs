@@ -176,6 +176,7 @@ impl Engine {
         let connector = self.receiving(&request.connector)?;
         let webhooks = webhooks(&connector)?;
         field::check(&webhooks.setting_fields(), &request.settings, Missing::Refused)?;
+        webhooks.check_settings(&request.settings).map_err(Problem::from)?;
         field::check_secrets(&webhooks.secret_fields(), &request.secrets, Missing::Allowed)?;
         let connection = match request.connection {
             Some(connection) => Some(self.inner.store.connection(connection).await?),
@@ -341,7 +342,7 @@ impl Engine {
             signed: connector
                 .as_ref()
                 .and_then(|connector| connector.webhooks.as_ref())
-                .is_some_and(Webhooks::signed),
+                .is_some_and(|webhooks| webhooks.signed_with(&inbox.inbox.settings)),
             local_url: self.inner.inboxes.local_url(&inbox.inbox.key),
             public_proved: public_address.is_some() && public_address == self.proved_address(),
             public_url: public_address.map(|base| format!("{base}/in/{}", inbox.inbox.key)),
@@ -379,8 +380,8 @@ impl Engine {
             // Not read yet: whoever gave one gave all, as far as anybody knows.
             None => inbox.secrets.is_some(),
         };
-        let fields = connector.webhooks.as_ref().map(Webhooks::secret_fields).unwrap_or_default();
-        let needed = fields.into_iter().filter(|field| field.field.problem(None).is_some());
+        let Some(webhooks) = &connector.webhooks else { return Vec::new() };
+        let needed = webhooks.needed_secrets(&inbox.inbox.settings).into_iter();
         needed.map(|field| field.name).filter(|name| !has(name)).collect()
     }
 }
