@@ -247,13 +247,13 @@ mod tests {
             (
                 "colour: red\n",
                 "5:1: unknown field `colour`, expected one of format, id, name, status, docs, \
-                 about, family, settings, base_url, hosts, headers, graphql_path, auth, check, limit, errors, \
-                 streams, actions, smtp, webhooks, socket, register, reconcile",
+                 about, family, settings, base_url, hosts, headers, graphql_path, auth, check, limit, \
+                 errors, streams, actions, smtp, webhooks, socket, register, reconcile",
             ),
             (
                 "webhooks:\n  verify: standard\n",
                 "6:11: unknown word `standard`, expected one of `none`, `standard_webhooks`, \
-                 `refetch`, `form_guard`, or an object with `hmac`, `hash_concat`, `ed25519`, \
+                 `refetch`, `form_guard`, `own`, or an object with `hmac`, `hash_concat`, `ed25519`, \
                  `rsa_pkcs1_sha256`, `ecdsa_p256_sha256`, `token_equal`",
             ),
             (
