@@ -8,6 +8,8 @@ pub mod app;
 pub mod socket;
 
 #[cfg(test)]
+mod chat;
+#[cfg(test)]
 mod echo;
 #[cfg(test)]
 mod events;
@@ -25,6 +27,8 @@ mod openapi;
 mod sandbox_shop;
 #[cfg(test)]
 mod settings;
+#[cfg(test)]
+mod sockets;
 #[cfg(test)]
 mod tcp_door;
 #[cfg(test)]

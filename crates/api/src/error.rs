@@ -36,6 +36,8 @@ pub enum Code {
     TooLarge,
     /// Another connector than those at hand, or one that cannot do this.
     UnknownConnector,
+    /// The connector, or the way in of the connection, opens no socket.
+    NoSocket,
     /// Another stream than those of the connector.
     UnknownStream,
     /// Another kind of tunnel than those at hand.
@@ -374,6 +376,16 @@ impl From<inbox::Error> for ApiError {
     fn from(error: inbox::Error) -> Self {
         match error {
             inbox::Error::Field { field, problem } => Self::field(&field, &problem),
+            inbox::Error::Socket(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::NoSocket, error.to_string()).hint(
+                    "Let its events arrive by webhook, or be asked for, or connect it by a way in \
+                     that opens one.",
+                )
+            }
+            inbox::Error::SocketTaken(_) => {
+                Self::new(StatusCode::CONFLICT, Code::Taken, error.to_string())
+                    .hint("One socket gets all events of a connection. Use the inbox that has it.")
+            }
             inbox::Error::Connector(_) => unknown_connector(error.to_string()),
             inbox::Error::Sender(error) => error.into(),
             inbox::Error::Store(error) => error.into(),

@@ -1,4 +1,4 @@
-//! Inboxes: addresses that receive webhooks.
+//! Inboxes: addresses that receive webhooks, and places for what comes over a socket.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,9 @@ use crate::id::{ConnectionId, InboxId};
 pub enum Registration {
     /// The connector cannot be told by API: the user pastes the address over there.
     ByHand,
+    /// There is nobody to tell: its events come over a socket that we open, and it takes no
+    /// webhooks.
+    Socket,
     /// It will be told as soon as the connection is ready.
     Waiting,
     /// The sender knows this address.
@@ -40,7 +43,7 @@ impl Registration {
     /// The sender's ids for what it knows of this inbox, joined with commas.
     pub fn external_id(&self) -> Option<&str> {
         match self {
-            Self::ByHand | Self::Waiting => None,
+            Self::ByHand | Self::Socket | Self::Waiting => None,
             Self::Registered { external_id, .. } | Self::Failed { external_id, .. } => {
                 external_id.as_deref()
             }
@@ -65,6 +68,13 @@ pub struct NewInbox {
     pub sandbox: bool,
     /// See [`Registration`].
     pub registration: Registration,
+}
+
+impl NewInbox {
+    /// Whether its events come over a socket.
+    pub fn by_socket(&self) -> bool {
+        self.registration == Registration::Socket
+    }
 }
 
 /// An inbox as stored.

@@ -244,6 +244,7 @@ impl Engine {
             }
         };
         let secrets = self::secrets(way, &secrets, Missing::Allowed)?;
+        let moved = settings.as_ref().is_some_and(|it| *it != before.connection.settings);
 
         // First of all: from here on nothing carries the old host's credentials to a new one.
         if let Some(settings) = &settings {
@@ -252,9 +253,13 @@ impl Engine {
         let after = self.inner.store.update_connection(id, name, settings).await?;
         self.inner.outgoing.forget(id);
         self.inner.sign_ins.forget_credential(id).await;
+        // The next one is opened with what is in force then.
+        let changed = moved || !secrets.is_empty();
+        let barred = if changed { Some(self.bar_sockets(id).await) } else { None };
         if !secrets.is_empty() {
             self.change_secrets(id, way, &secrets).await?;
         }
+        drop(barred);
         self.tell_mode(&after, way, &secrets).await?;
         self.take_secrets(&after, &secrets).await?;
         if !secrets.is_empty()
@@ -281,6 +286,7 @@ impl Engine {
         if !on && !off {
             self.stop_runs(id).await;
             self.inner.store.set_connection_state(id, ConnectionState::Off).await?;
+            self.close_sockets(id).await;
             self.inner.sign_ins.end(id);
             self.inner.sign_ins.forget_credential(id).await;
         }
@@ -310,6 +316,7 @@ impl Engine {
         }
         self.inner.sign_ins.end(id);
         self.stop_runs(id).await;
+        let _barred = self.bar_sockets(id).await;
         // A renewal under way ends first: it would write secrets after they were removed.
         self.inner.sign_ins.forget(id).await;
         let connection = self.inner.store.connection(connection.id).await?;
@@ -362,6 +369,7 @@ impl Engine {
             self.check_failed(id, error).await?;
         }
         self.connection_changed();
+        self.try_sockets(id);
         outcome?;
         self.connection(id).await
     }
@@ -408,6 +416,7 @@ impl Engine {
         self.inner.store.set_connection_ready(id, self.now()).await?;
         self.connection_changed();
         self.inner.registration.notify_one();
+        self.try_sockets(id);
         self.wake_syncs();
         Ok(())
     }
@@ -430,6 +439,7 @@ impl Engine {
 
     /// Says that connections, and what hangs on them, may have changed.
     pub(crate) fn connection_changed(&self) {
+        self.inner.sockets.wake();
         for noun in [Noun::Connections, Noun::Syncs, Noun::Status] {
             self.inner.changes.note(Notice::of(noun));
         }

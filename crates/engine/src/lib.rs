@@ -21,6 +21,7 @@ pub mod refusal;
 pub mod sandbox;
 pub mod settings;
 pub mod sign_in;
+pub mod socket;
 pub mod store;
 pub mod sync;
 pub mod trial;
@@ -86,6 +87,7 @@ pub(crate) struct Inner {
     pub(crate) tunnels: tunnel::Tunnels,
     pub(crate) syncs: sync::Syncs,
     pub(crate) inboxes: inbox::Inboxes,
+    pub(crate) sockets: socket::Sockets,
     /// Certificates and sets of keys that signatures speak of.
     pub(crate) documents: inbox::Documents,
     /// Wakes the task that tells senders of addresses.
@@ -191,6 +193,7 @@ impl Engine {
         let inner = Inner {
             outgoing: Outgoing::new(clock.clone())?,
             inboxes: inbox::Inboxes::load(&store).await?,
+            sockets: socket::Sockets::default(),
             documents: inbox::Documents::default(),
             registration: Notify::new(),
             housekeeping: Notify::new(),
@@ -218,6 +221,7 @@ impl Engine {
         self.keep_connectors_current();
         tunnel::resume(self.clone(), serve).await;
         inbox::registration::keep(self.clone());
+        socket::start(self.clone());
         housekeeping::keep(self.clone());
         sync::start(self.clone());
         ledger::keep(self.clone());
@@ -243,6 +247,7 @@ impl Engine {
     pub async fn stop(&self) {
         self.inner.stopping.cancel();
         tunnel::stop_all(self).await;
+        socket::stop(self).await;
         sync::stop(self).await;
         self.write_ledger().await;
         if let Err(error) = self.inner.store.close().await {

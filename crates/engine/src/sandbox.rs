@@ -133,6 +133,7 @@ fn sandbox_inbox(connection: domain::id::ConnectionId) -> InboxRequest {
         connector: CONNECTOR.into(),
         connection: Some(connection),
         by_hand: false,
+        socket: false,
         settings: Default::default(),
         secrets: Secrets::new(),
     }

@@ -89,6 +89,9 @@ pub(crate) struct Connector {
     streams: Vec<Stream>,
     #[serde(skip_serializing_if = "Option::is_none")]
     webhooks: Option<Webhooks>,
+    /// How they come over a connection that Patchbay opens, where they can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    socket: Option<SocketOffer>,
 }
 
 /// A field of a form.
@@ -202,6 +205,16 @@ pub(crate) struct Stream {
     ways: Vec<String>,
 }
 
+/// How its events come over a connection that Patchbay opens.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct SocketOffer {
+    /// The ways in that can open it.
+    ways: Vec<String>,
+    /// The secret that these have to have for it, one of their fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
 /// What its senders are like.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Webhooks {
@@ -306,7 +319,15 @@ impl Connector {
         let summary = found.into();
         let Ok(connector) = &found.connector else {
             let (settings, auth, streams) = (Vec::new(), Vec::new(), Vec::new());
-            return Self { summary, docs: None, settings, auth, streams, webhooks: None };
+            return Self {
+                summary,
+                docs: None,
+                settings,
+                auth,
+                streams,
+                webhooks: None,
+                socket: None,
+            };
         };
         let streams = connector.streams.iter().map(|(id, stream)| Stream {
             id: id.clone(),
@@ -329,6 +350,12 @@ impl Connector {
                 steps: register.and_then(by_hand),
                 secret_from: SecretFrom::of(register),
                 signed: webhooks.signed(),
+            }),
+            socket: connector.socket.as_ref().map(|socket| SocketOffer {
+                ways: (connector.auth.iter().filter(|way| socket.opens_by(way)))
+                    .map(|way| way.id.clone())
+                    .collect(),
+                token: socket.token.clone(),
             }),
         }
     }

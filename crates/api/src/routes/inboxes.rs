@@ -7,6 +7,7 @@ use domain::id::InboxId;
 use domain::inbox::Registration as Known;
 use engine::Engine;
 use engine::inbox::{InboxRequest, InboxStatus};
+use engine::socket::{SocketState as Does, SocketStatus};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -40,6 +41,9 @@ pub(crate) struct Inbox {
     heard_at: Option<Time>,
     events: Count,
     registration: Registration,
+    /// Its socket, where its events come over one: it takes no webhooks then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    socket: Option<Socket>,
     /// The names of the secrets that it has.
     secret_names: Vec<String>,
     /// The names of those that it still needs from its user: until then it refuses everything.
@@ -68,6 +72,8 @@ pub(crate) struct Registration {
 pub(crate) enum RegistrationState {
     /// The user pastes the address over there.
     ByHand,
+    /// There is nobody to tell: its events come over a socket.
+    Socket,
     /// It will be told as soon as the connection is ready.
     Waiting,
     Registered,
@@ -78,6 +84,7 @@ impl From<Known> for Registration {
     fn from(known: Known) -> Self {
         let (state, why, at, url) = match known {
             Known::ByHand => (RegistrationState::ByHand, None, None, None),
+            Known::Socket => (RegistrationState::Socket, None, None, None),
             Known::Waiting => (RegistrationState::Waiting, None, None, None),
             Known::Registered { url, at, .. } => {
                 (RegistrationState::Registered, None, Some(at), Some(url))
@@ -85,6 +92,84 @@ impl From<Known> for Registration {
             Known::Failed { why, at, .. } => (RegistrationState::Failed, Some(why), Some(at), None),
         };
         Self { state, why, at: at.map(Time::from), url }
+    }
+}
+
+/// A connection that Patchbay opens, over which events come.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Socket {
+    state: SocketState,
+    /// Since when it is in that state.
+    since: Time,
+    /// When something was last heard over it, if only that somebody is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heard_at: Option<Time>,
+    /// When it is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Time>,
+    /// What is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
+    /// How many messages could not be understood, since the start. They are among the refusals.
+    ignored: u64,
+}
+
+/// What a socket does.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SocketState {
+    /// Nothing: its connection cannot be used.
+    Off,
+    Opening,
+    /// Events may come.
+    Connected,
+    /// It could not be opened, or did not last.
+    Waiting,
+    /// The other side has switched it off.
+    SwitchedOff,
+    /// What should let it in does not.
+    NeedsSignIn,
+}
+
+impl From<SocketStatus> for Socket {
+    fn from(status: SocketStatus) -> Self {
+        let (state, why, until) = match status.state {
+            Does::Off { why } => (SocketState::Off, Some(why), None),
+            Does::Opening => (SocketState::Opening, None, None),
+            Does::Connected => (SocketState::Connected, None, None),
+            Does::Waiting { why, until } => (SocketState::Waiting, Some(why), Some(until)),
+            Does::SwitchedOff => {
+                let why = "The provider says that the socket was switched off.";
+                (SocketState::SwitchedOff, Some(why.into()), None)
+            }
+            Does::NeedsSignIn { why } => (SocketState::NeedsSignIn, Some(why), None),
+        };
+        Self {
+            state,
+            since: status.since.into(),
+            heard_at: status.heard_at.map(Time::from),
+            until: until.map(Time::from),
+            why,
+            hint: hint(state),
+            ignored: status.ignored,
+        }
+    }
+}
+
+/// What somebody does about a socket over which nothing comes.
+const fn hint(state: SocketState) -> Option<&'static str> {
+    match state {
+        SocketState::Opening | SocketState::Connected | SocketState::Waiting => None,
+        SocketState::Off => Some("Look at its connection."),
+        SocketState::SwitchedOff => {
+            Some("Switch it on in the provider's pages, then check the connection.")
+        }
+        SocketState::NeedsSignIn => {
+            Some("Enter what lets it in anew, in the connection's settings, or sign in again.")
+        }
     }
 }
 
@@ -104,6 +189,7 @@ impl From<InboxStatus> for Inbox {
             heard_at: status.heard_at.map(Time::from),
             events: status.events.into(),
             registration: stored.inbox.registration.into(),
+            socket: status.socket.map(Socket::from),
             secret_names: status.secret_names,
             missing_secrets: status.missing_secrets,
             signed: status.signed,
@@ -148,6 +234,10 @@ pub(crate) struct NewInbox {
     #[serde(default)]
     #[schema(required = false)]
     by_hand: bool,
+    /// Whether its events come over a socket of the connection.
+    #[serde(default)]
+    #[schema(required = false)]
+    socket: bool,
     #[serde(default)]
     #[schema(required = false)]
     settings: BTreeMap<String, String>,
@@ -163,6 +253,7 @@ impl NewInbox {
             name: self.name,
             connector: self.connector,
             by_hand: self.by_hand,
+            socket: self.socket,
             settings: self.settings,
             secrets: taken(self.secrets),
         })

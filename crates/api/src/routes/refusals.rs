@@ -108,7 +108,8 @@ pub fn refusal_hint(reason: Reason) -> &'static str {
              unsigned requests."
         }
         Reason::Malformed => {
-            "Look at the headers: something between the sender and here may have changed them."
+            "Look at what came and at its headers: something between the sender and here may have \
+             changed them."
         }
         Reason::Stale => {
             "Compare this computer's clock with the sender's. A recorded request that somebody \

@@ -27,6 +27,7 @@ use jiff::Timestamp;
 
 use crate::changes::{Notice, Noun};
 use crate::field::{self, Missing, Problem};
+use crate::socket::SocketStatus;
 use crate::{Engine, outgoing, random, store, vault};
 
 pub(crate) use self::documents::Documents;
@@ -43,6 +44,12 @@ pub enum Error {
         /// What is wrong with it: `is missing`, `does not look like …`.
         problem: String,
     },
+    /// Its connector has no socket, or not for the way in of its connection.
+    #[error("{0} has no socket")]
+    Socket(String),
+    /// The connection has a socket already, which gets all of its events.
+    #[error("{0} has a socket already")]
+    SocketTaken(String),
     /// There is no such connector, or it receives no webhooks.
     #[error("`{0}` is not a connector that receives webhooks")]
     Connector(String),
@@ -74,6 +81,8 @@ pub struct InboxRequest {
     pub connection: Option<ConnectionId>,
     /// Whether the user tells the sender of it, also where calls could.
     pub by_hand: bool,
+    /// Whether they come over a socket.
+    pub socket: bool,
     /// The connector's settings.
     pub settings: BTreeMap<String, String>,
     /// The connector's secrets.
@@ -103,6 +112,8 @@ pub struct InboxStatus {
     pub secret_names: Vec<String>,
     /// The names of those that it still needs from its user. Without them it refuses everything.
     pub missing_secrets: Vec<String>,
+    /// Its socket, where its events come over one.
+    pub socket: Option<SocketStatus>,
 }
 
 /// A request as it came to an ingress listener.
@@ -183,6 +194,9 @@ impl Engine {
             None => None,
         };
 
+        if request.socket {
+            self.has_socket(&connector, connection.as_ref()).await?;
+        }
         let registers = connection.is_some()
             && !request.by_hand
             && connector.register.as_ref().is_some_and(|it| it.is_by_calls());
@@ -193,9 +207,19 @@ impl Engine {
             connection: request.connection,
             settings: request.settings,
             key: new_key(),
-            registration: if registers { Registration::Waiting } else { Registration::ByHand },
+            registration: match (request.socket, registers) {
+                (true, _) => Registration::Socket,
+                (false, true) => Registration::Waiting,
+                (false, false) => Registration::ByHand,
+            },
         };
-        let inbox = self.inner.store.create_inbox(inbox, self.inner.clock.now()).await?;
+        let name = inbox.name.clone();
+        let made = self.inner.store.create_inbox(inbox, self.inner.clock.now()).await;
+        let inbox = made.map_err(|error| match error {
+            // Nothing else of an inbox can be taken: its key is random.
+            store::Error::Taken(_) => Error::SocketTaken(name),
+            error => error.into(),
+        })?;
         let id = inbox.id;
         if let Err(error) = self.first_secrets(&inbox, connection, &request.secrets).await {
             // Without its secret it would refuse everything: better none than half of one.
@@ -222,6 +246,29 @@ impl Engine {
                 self.share_secret(inbox, &connection).await
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Whether a connection can open a socket, as far as that can be told before.
+    async fn has_socket(
+        &self,
+        connector: &Connector,
+        connection: Option<&Connection>,
+    ) -> Result<(), Error> {
+        let none = || Error::Socket(connector.name.clone());
+        let socket = connector.socket.as_ref().ok_or_else(none)?;
+        let missing = || Error::Field { field: "connection".into(), problem: "is missing".into() };
+        let connection = connection.ok_or_else(missing)?;
+        let way = connector.auth.get(connection.connection.way as usize);
+        let opens = connection.connection.connector == connector.id
+            && way.is_some_and(|way| socket.opens_by(way));
+        if !opens {
+            return Err(none());
+        }
+        let Some(token) = &socket.token else { return Ok(()) };
+        match self.secrets_of(connection).await?.get(token) {
+            Some(_) => Ok(()),
+            None => Err(Error::Field { field: token.clone(), problem: "is missing".into() }),
         }
     }
 
@@ -256,6 +303,7 @@ impl Engine {
         let held = held.into_iter().find(|(heard, ..)| *heard == id);
         self.inner.store.doom_inbox(id).await?;
         self.inner.inboxes.close(id);
+        self.inner.sockets.wake();
         registration::withdraw(self, &inbox).await;
         let events = match self.finish_deletion(id, inbox.secrets).await {
             Ok(events) => events,
@@ -320,6 +368,7 @@ impl Engine {
     pub(crate) async fn reopen_inbox(&self, id: InboxId) -> Result<(), Error> {
         let inbox = self.inner.store.inbox(id).await?;
         self.inner.inboxes.open(inbox);
+        self.inner.sockets.wake();
         self.inner.changes.note(Notice::of(Noun::Inboxes));
         Ok(())
     }
@@ -342,7 +391,9 @@ impl Engine {
             signed: connector
                 .as_ref()
                 .and_then(|connector| connector.webhooks.as_ref())
-                .is_some_and(|webhooks| webhooks.signed_with(&inbox.inbox.settings)),
+                .is_some_and(|webhooks| {
+                    inbox.inbox.by_socket() || webhooks.signed_with(&inbox.inbox.settings)
+                }),
             local_url: self.inner.inboxes.local_url(&inbox.inbox.key),
             public_proved: public_address.is_some() && public_address == self.proved_address(),
             public_url: public_address.map(|base| format!("{base}/in/{}", inbox.inbox.key)),
@@ -360,12 +411,16 @@ impl Engine {
                     webhooks.secret_fields().into_iter().map(|field| field.name).collect()
                 })
                 .unwrap_or_default(),
+            socket: inbox.inbox.by_socket().then(|| self.inner.sockets.status(inbox.id)).flatten(),
             inbox,
         }
     }
 
     /// The secrets that only the user can bring, and has not.
     fn missing_secrets(&self, connector: &Connector, inbox: &Inbox) -> Vec<String> {
+        if inbox.inbox.by_socket() {
+            return Vec::new();
+        }
         let brought = |register: &Register| {
             !matches!(register.secret, HookSecret::User | HookSecret::None)
                 && !matches!(inbox.inbox.registration, Registration::ByHand)

@@ -106,8 +106,9 @@ impl Inboxes {
         by_key.values().map(|open| (open.inbox.id, open.inbox.inbox.name.clone())).collect()
     }
 
-    /// The inbox with this key.
+    /// The inbox with this key; none where its events come over a socket, and nothing else does.
     pub(crate) fn find(&self, key: &str) -> Option<Arc<OpenInbox>> {
-        self.by_key.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        let by_key = self.by_key.read().unwrap_or_else(PoisonError::into_inner);
+        by_key.get(key).filter(|open| !open.inbox.inbox.by_socket()).cloned()
     }
 }

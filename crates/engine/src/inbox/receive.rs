@@ -11,8 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::connector::{AnswerRule, Webhooks};
 use domain::envelope::{self, Item};
-use domain::event::{Accepted, Arrival, NewEvent, Origin};
+use domain::event::{Accepted, Arrival, NewEvent, Origin, Proof, ProofDetail};
 use domain::handshake::{self, Proved};
+use domain::id::InboxId;
+use domain::inbox::Inbox;
 use domain::intake::{self, Said};
 use domain::refusal::{NewRefusal, Reason};
 use domain::secret::Secrets;
@@ -121,7 +123,16 @@ impl Engine {
                     .iter()
                     .map(|item| {
                         let said = intake::read(webhooks, &request, item, now);
-                        arrival(&open, &delivery, &headers, secrets, &verified, item, said, now)
+                        arrival(
+                            &open.inbox,
+                            &delivery,
+                            &headers,
+                            secrets,
+                            &verified,
+                            item,
+                            said,
+                            now,
+                        )
                     })
                     .collect();
                 self.keep(&open, webhooks, &delivery, arrivals, answer(&items), now).await
@@ -175,29 +186,126 @@ impl Engine {
         if arrivals.is_empty() {
             return Received::Answered(answer);
         }
-        match self.inner.store.accept_within(arrivals, patience(webhooks)).await {
-            Ok(accepted) => {
-                for accepted in accepted {
-                    match accepted {
-                        Accepted::New(id) => self.inner.changes.event(open.inbox.id, id),
-                        // Its row says how often it arrived.
-                        Accepted::Repeat(_) => self.inner.changes.note(Notice {
-                            inbox: Some(open.inbox.id),
-                            ..Notice::of(Noun::Events)
-                        }),
-                    }
-                }
-                Received::Answered(answer)
-            }
+        match self.store(open.inbox.id, arrivals, patience(webhooks)).await {
+            Ok(()) => Received::Answered(answer),
             Err(error) => {
-                if error != store::Error::Busy {
-                    tracing::error!(inbox.id = %open.inbox.id, %error, "an event was not stored");
-                }
                 self.refused(open, webhooks, delivery, Reason::Overload, error.to_string(), now);
                 self.inner.changes.note(Notice::of(Noun::Status));
                 Received::Overloaded(overloaded(&webhooks.answer))
             }
         }
+    }
+
+    /// Stores arrivals, all or none; they are on the disk then.
+    async fn store(
+        &self,
+        inbox: InboxId,
+        arrivals: Vec<Arrival>,
+        patience: Duration,
+    ) -> store::Result<()> {
+        if arrivals.is_empty() {
+            return Ok(());
+        }
+        let accepted = self.inner.store.accept_within(arrivals, patience).await;
+        let accepted = accepted.inspect_err(|error| {
+            if *error != store::Error::Busy {
+                tracing::error!(inbox.id = %inbox, %error, "an event was not stored");
+            }
+        })?;
+        for accepted in accepted {
+            match accepted {
+                Accepted::New(id) => self.inner.changes.event(inbox, id),
+                // Its row says how often it arrived.
+                Accepted::Repeat(_) => self
+                    .inner
+                    .changes
+                    .note(Notice { inbox: Some(inbox), ..Notice::of(Noun::Events) }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Receives what came over the socket of an inbox: messages that came together, in their order.
+    /// They are read like bodies of webhooks, and believed since the socket is ours. Of each: that
+    /// it is on the disk now, or noted as refused; or why it could not be stored.
+    pub(crate) async fn receive_messages(
+        &self,
+        inbox: &Inbox,
+        webhooks: &Webhooks,
+        bodies: &[Bytes],
+        patience: Duration,
+    ) -> Vec<store::Result<()>> {
+        let now = self.now();
+        let mut arrivals: Vec<_> =
+            bodies.iter().map(|body| self.message_arrivals(inbox, webhooks, body, now)).collect();
+        let together: Vec<_> = arrivals.iter().flatten().cloned().collect();
+        let outcome = match self.store(inbox.id, together, patience).await {
+            // There may be something about one of them alone.
+            Err(error)
+                if bodies.len() > 1
+                    && !matches!(error, store::Error::Busy | store::Error::Closed) =>
+            {
+                let mut outcomes = Vec::new();
+                for arrivals in arrivals.drain(..) {
+                    outcomes.push(self.store(inbox.id, arrivals, patience).await);
+                }
+                outcomes
+            }
+            outcome => vec![outcome; bodies.len()],
+        };
+        for (body, outcome) in bodies.iter().zip(&outcome) {
+            if let Err(error) = outcome {
+                self.refuse_message(inbox, body, Reason::Overload, error.to_string());
+                self.inner.changes.note(Notice::of(Noun::Status));
+            }
+        }
+        outcome
+    }
+
+    /// The events in a message. One that breaks the rules of its own format is noted as refused:
+    /// it would be no better another time.
+    fn message_arrivals(
+        &self,
+        inbox: &Inbox,
+        webhooks: &Webhooks,
+        body: &Bytes,
+        now: Timestamp,
+    ) -> Vec<Arrival> {
+        let request = intake::message(body);
+        let items = match envelope::open(&webhooks.envelope, &request, now) {
+            Ok(items) => items,
+            Err(error) => {
+                self.refuse_message(inbox, body, Reason::Malformed, error.to_string());
+                return Vec::new();
+            }
+        };
+        let arrivals = items.iter().map(|item| {
+            let said = intake::read(webhooks, &request, item, now);
+            message_arrival(inbox, item, body, said, now)
+        });
+        arrivals.collect()
+    }
+
+    /// Notes what came over the socket of an inbox and was not taken.
+    pub(crate) fn refuse_message(
+        &self,
+        inbox: &Inbox,
+        body: &[u8],
+        reason: Reason,
+        message: String,
+    ) {
+        self.inner.store.refuse(NewRefusal {
+            inbox: Some(inbox.id),
+            at: self.now(),
+            address: None,
+            method: intake::SOCKET.into(),
+            path: String::new(),
+            reason,
+            message,
+            headers: Vec::new(),
+            body_start: body[..body.len().min(BODY_START)].to_vec(),
+            size_bytes: body.len() as u64,
+        });
     }
 
     /// Notes a request that was refused before it could be read.
@@ -325,7 +433,7 @@ fn headers(delivery: &Delivery) -> Vec<(&str, &[u8])> {
 
 #[allow(clippy::too_many_arguments, reason = "all of them are what an arrival is made of")]
 fn arrival(
-    open: &OpenInbox,
+    inbox: &Inbox,
     delivery: &Delivery,
     headers: &[(&str, &[u8])],
     secrets: &Secrets,
@@ -336,8 +444,8 @@ fn arrival(
 ) -> Arrival {
     let Said { key, event_type, title, external_id, about, occurred_at, account: _ } = said;
     let event = NewEvent {
-        inbox: open.inbox.id,
-        connection: open.inbox.inbox.connection,
+        inbox: inbox.id,
+        connection: inbox.inbox.connection,
         event_type,
         title,
         external_id,
@@ -351,7 +459,37 @@ fn arrival(
         query: delivery.uri.query().map(|query| mask::query(query, secrets)),
         headers: mask::headers(headers.iter().copied(), secrets),
         body: bytes_of(item, &delivery.body),
-        sandbox: open.inbox.inbox.sandbox,
+        sandbox: inbox.inbox.sandbox,
+    };
+    Arrival { key, event }
+}
+
+/// What came over the socket of an inbox: with nothing around it, and proved by where it came from.
+fn message_arrival(
+    inbox: &Inbox,
+    item: &Item<'_>,
+    body: &Bytes,
+    said: Said,
+    now: Timestamp,
+) -> Arrival {
+    let Said { key, event_type, title, external_id, about, occurred_at, account: _ } = said;
+    let event = NewEvent {
+        inbox: inbox.id,
+        connection: inbox.inbox.connection,
+        event_type,
+        title,
+        external_id,
+        about,
+        occurred_at,
+        received_at: now,
+        origin: Origin::Push,
+        proof: Proof::Verified,
+        proof_detail: ProofDetail { scheme: Some("socket".into()), ..ProofDetail::default() },
+        method: intake::SOCKET.into(),
+        query: None,
+        headers: Vec::new(),
+        body: bytes_of(item, body),
+        sandbox: inbox.inbox.sandbox,
     };
     Arrival { key, event }
 }

@@ -94,6 +94,7 @@ impl Engine {
         let Some(register) = &connector.register else { return Ok(()) };
         if connection.connection.state != ConnectionState::Ready
             || inbox.inbox.registration == Registration::ByHand
+            || inbox.inbox.by_socket()
             || !can_register(register, &connection, &connector)
         {
             return Ok(());
@@ -326,7 +327,8 @@ impl Engine {
             return Ok(());
         };
         let Some(register) = &connector.register else { return Ok(()) };
-        if register.is_by_calls() && inbox.inbox.registration == Registration::ByHand {
+        let other = register.is_by_calls() && inbox.inbox.registration == Registration::ByHand;
+        if other || inbox.inbox.by_socket() {
             return Ok(());
         }
         match self.shared_secret(connection, register).await? {

@@ -128,6 +128,38 @@ impl Engine {
         }
     }
 
+    /// Makes a call that a secret of its own lets in: nobody can renew it, and that it is refused
+    /// says nothing of the connection.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SignIn`] where it is refused.
+    pub(crate) async fn call_by_secret(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        request: &ApiRequest,
+        credential: &Credential,
+        purpose: Purpose<'_>,
+    ) -> Result<Answer, Error> {
+        let errors = &connector.errors;
+        let called =
+            self.call_with(connection, connector, request, credential, purpose, &Unwatched).await;
+        let outcome = match called {
+            Ok(answer) if is_dead(errors, &answer) || is_refused(errors, &answer) => {
+                Err(Error::SignIn(not_taken(errors, &answer, self.now())))
+            }
+            called => called.and_then(|answer| good(errors, answer, self.now())),
+        };
+        match outcome {
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                let secrets = self.secrets_known_to_provider(connection, &[credential]).await;
+                Err(error.without(&secrets))
+            }
+        }
+    }
+
     /// Makes a call once, or twice where its credential is renewed. Each credential that it carried
     /// is added to `carried`: an error may say it again.
     async fn tried(
@@ -310,7 +342,11 @@ fn host_of(url: &str) -> Option<String> {
 }
 
 /// The connector's base address for a connection, or the one that is its secret.
-fn base_url(connector: &Connector, values: &Value, credential: &Credential) -> Result<Url, Error> {
+pub(super) fn base_url(
+    connector: &Connector,
+    values: &Value,
+    credential: &Credential,
+) -> Result<Url, Error> {
     if let Some(url) = &credential.url {
         let unfit = || Error::Connector("its secret address is none".into());
         return Url::parse(url.expose()).map_err(|_| unfit());
@@ -480,6 +516,16 @@ fn over(errors: &Errors, answer: &Answer, now: Timestamp) -> String {
         format!("{} says that the sign-in is over.", answer.host)
     } else {
         format!("{} says that the sign-in is over: {said}.", answer.host)
+    }
+}
+
+/// Why a secret does not let a call in, as its provider says it.
+fn not_taken(errors: &Errors, answer: &Answer, now: Timestamp) -> String {
+    let said = message(errors, answer, now);
+    if said.is_empty() {
+        format!("{} does not accept its token.", answer.host)
+    } else {
+        format!("{} does not accept its token: {said}.", answer.host)
     }
 }
 

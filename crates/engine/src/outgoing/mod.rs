@@ -11,6 +11,7 @@ mod call;
 mod carried;
 mod foreign;
 mod resolve;
+mod socket;
 mod trace;
 
 #[cfg(test)]
@@ -37,6 +38,7 @@ use crate::{store, vault};
 pub(crate) use self::call::{ApiRequest, Purpose, is_dead};
 pub(crate) use self::carried::Carried;
 pub(crate) use self::foreign::said;
+pub(crate) use self::socket::{LARGEST, Socket};
 pub(crate) use self::trace::{Carrying, without};
 pub use self::trace::{Exchange, Shown};
 
@@ -423,15 +425,17 @@ impl Outgoing {
 }
 
 fn client(network: Network, bounds: &Bounds) -> Result<reqwest::Client, reqwest::Error> {
+    builder(network, bounds).read_timeout(bounds.silence).timeout(bounds.whole).build()
+}
+
+/// A client that goes nowhere by itself.
+fn builder(network: Network, bounds: &Bounds) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(concat!("Patchbay/", env!("CARGO_PKG_VERSION")))
         .dns_resolver(Arc::new(resolve::Within(network)))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(bounds.connect)
-        .read_timeout(bounds.silence)
-        .timeout(bounds.whole)
-        .build()
 }
 
 /// Whether an answer says that it was too much.
@@ -454,6 +458,6 @@ fn fault(host: &str, error: reqwest::Error) -> Error {
 }
 
 /// A number from 0 to 1 for jitter.
-fn random_share() -> f64 {
+pub(crate) fn random_share() -> f64 {
     f64::from(u32::from_le_bytes(crate::random())) / f64::from(u32::MAX)
 }

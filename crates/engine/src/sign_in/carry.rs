@@ -46,6 +46,24 @@ impl Default for Credential {
 }
 
 impl Credential {
+    /// What a call carries with another secret in the place of the way's own token.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Connector`] where the way carries no token in a header.
+    pub(crate) fn with_token(&self, way: &Way, name: &str, token: &Secret) -> Result<Self, Error> {
+        let (header, prefix) = way.kind.token_header().ok_or_else(|| unknown(&way.kind))?;
+        let value = Secret::new(format!("{prefix}{}", token.expose()));
+        let mut secrets = Secrets::new();
+        secrets.set(name, token.clone());
+        Ok(Self {
+            carried: Carried::header(header_name(header)?, value),
+            secrets: Arc::new(secrets),
+            values: self.values.clone(),
+            ..Self::default()
+        })
+    }
+
     /// Whether a call would carry the same with the other.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.carried == other.carried && self.url == other.url && self.mail == other.mail
@@ -308,6 +326,20 @@ mod tests {
         assert_eq!(query.carried.query, [("access_token".into(), Secret::new("T".into()))]);
         assert_eq!(url.url, Some(Secret::new("https://h/x".into())));
         assert_eq!(url.secrets.names().collect::<Vec<_>>(), ["url"]);
+    }
+
+    #[test]
+    fn another_secret_goes_where_the_token_would() {
+        let auth =
+            "{ header_token: { prefix: 'Bot ' }, fields: { app: { title: App, secret: true } } }";
+        let way: Way = serde_saphyr::from_str(auth).unwrap();
+
+        let other =
+            carry(auth, &[("token", "T")]).with_token(&way, "app", &Secret::new("A".into()));
+
+        let other = other.unwrap();
+        assert_eq!(headers(&other), one("authorization", "Bot A"));
+        assert_eq!(other.secrets.names().collect::<Vec<_>>(), ["app"]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_ledger.sql"),
     include_str!("migrations/0003_refusals_of_strangers.sql"),
     include_str!("migrations/0004_check_fault.sql"),
+    include_str!("migrations/0005_sockets.sql"),
 ];
 
 /// The newest format in `migrations`.

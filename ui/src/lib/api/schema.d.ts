@@ -947,7 +947,7 @@ export interface components {
          * @description What went wrong, for programs. A code never changes its meaning.
          * @enum {string}
          */
-        Code: "invalid_request" | "invalid_field" | "unauthorized" | "foreign_host" | "foreign_origin" | "login_code" | "not_found" | "method_not_allowed" | "taken" | "too_large" | "unknown_connector" | "unknown_stream" | "unknown_tunnel_kind" | "invalid_schedule" | "ended" | "busy" | "disk_full" | "newer_data" | "damaged" | "storage" | "owned" | "no_owner" | "unusable" | "vault_opening" | "vault_locked" | "vault_missing" | "vault_broken" | "no_sign_in" | "sign_in_not_waiting" | "sign_in_state" | "sign_in_denied" | "port_taken" | "sign_in_failed" | "forbidden_host" | "unreachable" | "timed_out" | "credentials" | "rate_limited" | "bad_answer" | "sandbox_off" | "sandbox_broken" | "no_browser" | "host_failed" | "not_ready";
+        Code: "invalid_request" | "invalid_field" | "unauthorized" | "foreign_host" | "foreign_origin" | "login_code" | "not_found" | "method_not_allowed" | "taken" | "too_large" | "unknown_connector" | "no_socket" | "unknown_stream" | "unknown_tunnel_kind" | "invalid_schedule" | "ended" | "busy" | "disk_full" | "newer_data" | "damaged" | "storage" | "owned" | "no_owner" | "unusable" | "vault_opening" | "vault_locked" | "vault_missing" | "vault_broken" | "no_sign_in" | "sign_in_not_waiting" | "sign_in_state" | "sign_in_denied" | "port_taken" | "sign_in_failed" | "forbidden_host" | "unreachable" | "timed_out" | "credentials" | "rate_limited" | "bad_answer" | "sandbox_off" | "sandbox_broken" | "no_browser" | "host_failed" | "not_ready";
         /** @description A connection. */
         Connection: {
             id: string;
@@ -1018,6 +1018,7 @@ export interface components {
             auth: components["schemas"]["Way"][];
             streams: components["schemas"]["Stream"][];
             webhooks?: components["schemas"]["Webhooks"] | null;
+            socket?: components["schemas"]["SocketOffer"] | null;
         };
         /** @description All connectors. */
         ConnectorList: {
@@ -1355,6 +1356,7 @@ export interface components {
             heard_at?: components["schemas"]["Time"] | null;
             events: components["schemas"]["Count"];
             registration: components["schemas"]["Registration"];
+            socket?: components["schemas"]["Socket"] | null;
             /** @description The names of the secrets that it has. */
             secret_names: string[];
             /** @description The names of those that it still needs from its user: until then it refuses everything. */
@@ -1485,6 +1487,8 @@ export interface components {
             connection?: string | null;
             /** @description Whether the user tells the sender of it, also where Patchbay could. */
             by_hand?: boolean;
+            /** @description Whether its events come over a socket of the connection. */
+            socket?: boolean;
             settings?: {
                 [key: string]: string;
             };
@@ -1668,7 +1672,7 @@ export interface components {
          * @description See [`Registration`].
          * @enum {string}
          */
-        RegistrationState: "by_hand" | "waiting" | "registered" | "failed";
+        RegistrationState: "by_hand" | "socket" | "waiting" | "registered" | "failed";
         /** @description Why a run failed. */
         RunError: {
             code: string;
@@ -1755,6 +1759,35 @@ export interface components {
          * @enum {string}
          */
         SignInKind: "browser" | "device" | "hand_over";
+        /** @description A connection that Patchbay opens, over which events come. */
+        Socket: {
+            state: components["schemas"]["SocketState"];
+            /** @description Since when it is in that state. */
+            since: components["schemas"]["Time"];
+            heard_at?: components["schemas"]["Time"] | null;
+            until?: components["schemas"]["Time"] | null;
+            /** @description What is wrong. */
+            why?: string | null;
+            /** @description What to do about it. */
+            hint?: string | null;
+            /**
+             * Format: int64
+             * @description How many messages could not be understood, since the start. They are among the refusals.
+             */
+            ignored: number;
+        };
+        /** @description How its events come over a connection that Patchbay opens. */
+        SocketOffer: {
+            /** @description The ways in that can open it. */
+            ways: string[];
+            /** @description The secret that these have to have for it, one of their fields. */
+            token?: string | null;
+        };
+        /**
+         * @description What a socket does.
+         * @enum {string}
+         */
+        SocketState: "off" | "opening" | "connected" | "waiting" | "switched_off" | "needs_sign_in";
         /** @description Whether it could start. Where it is not `ready`, every other route answers 503. */
         Startup: {
             state: components["schemas"]["StartupState"];

@@ -40,6 +40,9 @@ export function troubles(all: Everything, reading: Reading): Trouble[] {
     ...all.inboxes
       .filter((each) => each.registration.state === "failed")
       .map((each) => inbox(each, reading)),
+    ...all.inboxes
+      .filter((each) => !isDown.has(each.connection ?? ""))
+      .flatMap((each) => socket(each, reading)),
     ...all.tunnels
       .filter((each) => each.state === "failed" || each.state === "unproved")
       .map((each) => tunnel(each, reading)),
@@ -103,6 +106,22 @@ function inbox(each: Inbox, reading: Reading): Trouble {
     action: "See inbox",
     href: `/inboxes?inbox=${each.id}`,
   };
+}
+
+/** A socket that only somebody can open again. */
+function socket(each: Inbox, reading: Reading): Trouble[] {
+  if (each.socket?.state !== "switched_off" && each.socket?.state !== "needs_sign_in") return [];
+  const { why, hint } = each.socket;
+  return [
+    {
+      id: `${each.id} socket`,
+      state: inboxState(each, reading),
+      who: each.name,
+      what: ["gets no events.", why && sentence(why), hint].filter(Boolean).join(" "),
+      action: "See connection",
+      href: each.connection ? `/connections?connection=${each.connection}` : "/connections",
+    },
+  ];
 }
 
 function tunnel(each: Tunnel, reading: Reading): Trouble {

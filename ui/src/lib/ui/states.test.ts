@@ -91,6 +91,24 @@ test("an inbox says what it lacks", () => {
   expect(inbox({ registration: { state: "waiting" } })).toBe("waits for a public address");
 });
 
+test("a socket is as good as what was last heard over it", () => {
+  const socket = (state: string, more: object = {}) =>
+    states.inboxState(
+      {
+        registration: { state: "socket" },
+        missing_secrets: [],
+        socket: { state, since: "2026-11-24T13:00:00Z", ignored: 0, ...more },
+      } as unknown as Inbox,
+      reading,
+    );
+  const heard = (heard_at: string) => socket("connected", { heard_at });
+  expect(heard(reading.now.toISOString()).word).toMatch(/^connected since/);
+  expect(heard("2026-11-24T12:00:00Z").tone).toBe("unknown");
+  expect(socket("switched_off").tone).toBe("bad");
+  expect(socket("needs_sign_in").tone).toBe("bad");
+  expect(socket("waiting").word).toBe("waits");
+});
+
 test("a tunnel that runs and was not proved is not good", () => {
   const tunnel = (state: Tunnel["state"], proved_at?: string) =>
     states.tunnelState({ state, proved_at } as Tunnel, reading);

@@ -81,7 +81,40 @@ export function eventState(event: Pick<EventSummary, "proof">): StateView {
   }
 }
 
+type Socket = NonNullable<Inbox["socket"]>;
+
+/** A socket is only as good as what was last heard over it, if only that somebody is there. */
+export function socketState(socket: Socket, { now, zone }: Reading): StateView {
+  switch (socket.state) {
+    case "off":
+      return grey("off");
+    case "opening":
+      return running("opening its socket");
+    case "waiting":
+      return warn(
+        socket.until && new Date(socket.until) > now
+          ? `waits, next try ${clock(new Date(socket.until), zone)}`
+          : "waits",
+      );
+    case "switched_off":
+      return bad("switched off over there");
+    case "needs_sign_in":
+      return bad("not let in");
+    case "connected": {
+      const heard = new Date(socket.heard_at ?? socket.since);
+      const silent = now.getTime() - heard.getTime() > SILENT_MS;
+      return silent
+        ? grey(`not proved since ${moment(heard, now, zone)}`)
+        : good(`connected since ${moment(new Date(socket.since), now, zone)}`);
+    }
+  }
+}
+
+/** Twice as long as a socket may be silent before it is asked whether anybody is there. */
+const SILENT_MS = 70_000;
+
 export function inboxState(inbox: Inbox, { now, zone }: Reading): StateView {
+  if (inbox.socket) return socketState(inbox.socket, { now, zone });
   if (inbox.registration.state === "failed") return bad("not registered");
   if (inbox.missing_secrets.length > 0) return warn("needs its secret");
   if (inbox.registration.state === "waiting") {

@@ -137,6 +137,7 @@ impl Bench {
             connector: "test".into(),
             connection: Some(self.connection),
             by_hand,
+            socket: false,
             settings: Default::default(),
             secrets: Secrets::new(),
         };
