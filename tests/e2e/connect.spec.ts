@@ -179,7 +179,7 @@ test.describe("a check that fails", () => {
     await sheet.getByRole("button", { name: "Keep these" }).click();
     await expect(sheet.getByRole("alert")).toContainText("does not accept the token");
 
-    await sheet.getByRole("button", { name: "Finish later" }).click();
+    await sheet.getByRole("button", { name: "Not now" }).click();
     await expect(app.getByText(/needs sign-in/)).toBeVisible();
     await app.getByRole("button", { name: "Sign in", exact: true }).click();
     await sheet.getByRole("button", { name: "Try with…" }).click();
