@@ -138,6 +138,7 @@ fn proof(scheme: &Scheme) -> String {
         Rule::EcdsaP256Sha256(_) => "ECDSA-SHA256".into(),
         Rule::TokenEqual(_) => "a token".into(),
         Rule::Refetch(_) => "asking again".into(),
+        Rule::Own => "a rule of the user's own".into(),
         rule => rule.name().replace('_', " "),
     }
 }
