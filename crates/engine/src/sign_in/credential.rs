@@ -14,7 +14,8 @@ use tokio::time::Instant;
 
 use super::carry::{Carrier, Credential, MailLogin};
 use super::tokens::{
-    ACCESS, Asking, CALLBACK, Exchanged, Fault, Grant, KEPT, LIVES, REFRESH, read_object, subject,
+    ACCESS, Asking, CALLBACK, Exchanged, Fault, Grant, KEPT, LIVES, REFRESH, TOKENS, read_object,
+    subject,
 };
 use crate::outgoing::Error;
 use crate::{Engine, store, vault};
@@ -227,9 +228,12 @@ impl Engine {
         if matches!(way.kind, WayKind::None) {
             return Ok(held.keep(Credential::default(), None));
         }
-        let secrets = self.stored(held, &connection).await?;
+        let mut secrets = self.stored(held, &connection).await?;
         if way.kind.token_facts().is_none() {
             return self.given(held, &connection, &connector, way, &secrets, need).await;
+        }
+        if let Some(newer) = self.left_by_a_rotation(held, &connection, &secrets).await? {
+            secrets = newer;
         }
         // They may just have been stored.
         let connection = self.inner.store.connection(id).await?;
@@ -584,6 +588,39 @@ impl Engine {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The tokens of a rotation that reached the vault, where we were stopped before the connection
+    /// pointed to them; it does now. What they took the place of is spent.
+    async fn left_by_a_rotation(
+        &self,
+        held: &Held,
+        connection: &Connection,
+        secrets: &Secrets,
+    ) -> Result<Option<Secrets>, Error> {
+        let (None, Some(generation), Some(began)) =
+            (&held.unsaved, connection.secrets, connection.rotating_since)
+        else {
+            return Ok(None);
+        };
+        let owner = connection.id.to_string();
+        let newer = match self.inner.vault.read(&owner, generation + 1).await {
+            Ok(newer) => newer,
+            Err(error) if error.is_lost() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        // A change by the user may have been interrupted there, too. That one has no new tokens.
+        if TOKENS.iter().all(|name| newer.get(name) == secrets.get(name)) {
+            return Ok(None);
+        }
+        // They were asked for after that, so they end later than this.
+        let ends = lives(&newer).and_then(|lives| began.checked_add(lives).ok());
+        self.inner.store.set_connection_secrets(connection.id, generation + 1, ends).await?;
+        if let Err(error) = self.inner.vault.remove(&owner, generation).await {
+            tracing::warn!(%owner, %error, "an old generation of secrets stays in the vault");
+        }
+        tracing::info!(%owner, "took over the tokens of a renewal that was interrupted");
+        Ok(Some(newer))
     }
 
     async fn locked_out<T>(&self, id: ConnectionId, why: String) -> Result<T, Error> {

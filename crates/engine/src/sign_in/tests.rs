@@ -653,6 +653,53 @@ async fn after_a_lost_answer_a_refusal_says_exactly_that_and_is_not_tried_again(
 }
 
 #[tokio::test]
+async fn tokens_that_reached_the_vault_before_everything_stopped_are_used() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    let before = bench.row(id).await;
+    bench.clock.advance(3600);
+    bench.call(id).await.unwrap();
+    let renewed = bench.secrets(id).await;
+    let after = bench.row(id).await;
+    // The same as it is where all stops between the vault and the row.
+    bench.engine.inner.store.begin_rotation(id, bench.engine.now()).await.unwrap();
+    let mut spent = renewed.clone();
+    spent.set("refresh_token", Secret::new("canary-refresh-2".into()));
+    spent.set("access_token", Secret::new("canary-access-2".into()));
+    let (owner, now) = (id.to_string(), after.secrets.unwrap());
+    assert_eq!(now, before.secrets.unwrap() + 1);
+    bench.engine.inner.vault.write(&owner, now, &spent).await.unwrap();
+    bench.engine.inner.vault.write(&owner, now + 1, &renewed).await.unwrap();
+    bench.forget(id).await;
+    let asked = bench.forms();
+
+    bench.call(id).await.unwrap();
+
+    assert_eq!(bench.forms(), asked, "nothing was spent");
+    let row = bench.row(id).await;
+    assert_eq!((row.secrets, row.rotating_since), (Some(now + 1), None));
+    assert_eq!(row.token_expires_at, after.token_expires_at);
+    assert_eq!(bench.secrets(id).await, renewed);
+    assert_eq!(bench.switches.kept(), 1);
+}
+
+#[tokio::test]
+async fn what_a_change_of_the_user_left_in_the_vault_is_not_taken_for_new_tokens() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    let (owner, now) = (id.to_string(), bench.row(id).await.secrets.unwrap());
+    let mut changed = bench.secrets(id).await;
+    changed.set("client_secret", Secret::new("canary-other".into()));
+    bench.engine.inner.vault.write(&owner, now + 1, &changed).await.unwrap();
+    bench.engine.inner.store.begin_rotation(id, bench.engine.now()).await.unwrap();
+    bench.forget(id).await;
+
+    bench.call(id).await.unwrap();
+
+    assert_eq!(bench.provider.books().forms.last().unwrap()["client_secret"], CLIENT_SECRET);
+}
+
+#[tokio::test]
 async fn an_answer_that_is_lost_on_its_way_is_told_from_an_ended_sign_in() {
     let bench = Bench::start().await;
     let id = bench.signed_in().await;

@@ -42,6 +42,9 @@ const SUBJECT: &str = "subject_token";
 const SUBJECT_REFRESH: &str = "subject_refresh_token";
 const SUBJECT_ENDS: &str = "subject_token_ends";
 
+/// What a renewal brings anew.
+pub(super) const TOKENS: [&str; 4] = [ACCESS, REFRESH, SUBJECT, SUBJECT_REFRESH];
+
 /// How far a clock may be off before it is worth a word: less is the time that an answer takes.
 const CLOCK_OFF: SignedDuration = SignedDuration::from_secs(120);
 
