@@ -13,7 +13,7 @@ pub(crate) struct GivenSecrets(BTreeMap<String, GivenSecret>);
 
 /// A secret's value, or several while it is being changed: the newest first.
 #[derive(Deserialize, ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a secret is a text, or a list of texts")]
 pub(crate) enum GivenSecret {
     /// The only one.
     One(String),

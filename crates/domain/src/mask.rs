@@ -19,6 +19,11 @@ const SHORTEST: usize = 8;
 
 /// Shorter ones are not searched for in what somebody else said.
 const SHORTEST_SAID: usize = 4;
+/// How many steps are taken to read a text as a secret: one for each letter, and a few for
+/// backslashes.
+const MOST_STEPS: usize = 64 * 1024;
+/// Shorter parts of an address that is a secret are words, such as `services`.
+const LONG_PART: usize = 16;
 /// The least of a secret's base64 that is searched for: what surrounds it shifts its first and
 /// last characters.
 const SHORTEST_BASE64: usize = 8;
@@ -127,28 +132,136 @@ fn words(name: &str) -> Vec<String> {
 }
 
 /// What somebody else said, without the secrets that they may have said again: as they are,
-/// percent-encoded, within base64, within JSON that stands as a text, or cut short with `…`.
+/// percent-encoded, with the backslashes of a text within a text, within base64, or cut short with
+/// `…`.
 pub fn said(text: &str, secrets: &Secrets) -> String {
+    let mut values = Vec::new();
     let mut forms = Vec::new();
-    for (name, values) in secrets.iter() {
-        for value in values.iter().map(|value| value.expose()) {
+    for (name, all) in secrets.iter() {
+        for value in all.iter().map(|value| value.expose()) {
             if value.len() >= SHORTEST_SAID {
+                values.push((value, name));
+                values.extend(parts_of_address(value).into_iter().map(|part| (part, name)));
                 forms.extend(written(value).into_iter().map(|form| (form, name)));
             }
         }
     }
     // What contains another goes first, so that nothing of it stays.
+    values.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
     forms.sort_by_key(|(form, _)| std::cmp::Reverse(form.len()));
-    let masked = without(text, &forms);
-    let spaced = masked.replace('+', " ");
-    let encoded = percent_encoding::percent_decode_str(&masked).decode_utf8_lossy();
-    let form = percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy();
-    for plain in [encoded, form] {
-        if forms.iter().any(|(form, _)| plain.contains(&**form)) {
-            return without(&plain, &forms);
+    let mut masked = text.to_owned();
+    for (value, name) in values {
+        masked = without_spelled(masked, value, name);
+    }
+    without(&masked, &forms)
+}
+
+/// `text` with this secret masked wherever it stands, each of its letters spelled in any way.
+fn without_spelled(text: String, value: &str, name: &str) -> String {
+    let letters = Zeroizing::new(value.chars().collect::<Vec<_>>());
+    let mut masked = String::new();
+    let mut kept = 0;
+    let mut at = 0;
+    while at < text.len() {
+        match spelled(&text.as_bytes()[at..], &letters) {
+            Some(length) if text.is_char_boundary(at + length) => {
+                masked.push_str(&text[kept..at]);
+                masked.push_str(&format!("[secret:{name}]"));
+                at += length;
+                kept = at;
+            }
+            _ => at += text[at..].chars().next().map_or(1, char::len_utf8),
         }
     }
-    masked
+    if kept == 0 { text } else { masked + &text[kept..] }
+}
+
+/// How long the beginning of `text` is that spells `letters`.
+fn spelled(text: &[u8], letters: &[char]) -> Option<usize> {
+    let mut first = [0; 4];
+    let first = letters.first()?.encode_utf8(&mut first).as_bytes()[0];
+    if !matches!(text.first()?, b'%' | b'\\' | b'+') && text.first() != Some(&first) {
+        return None;
+    }
+    let mut open = vec![(0, 0)];
+    // Backslashes can be read in several ways, which are tried one after the other.
+    for _ in 0..MOST_STEPS {
+        let (at, done) = open.pop()?;
+        let Some(letter) = letters.get(done) else { return Some(at) };
+        spellings(&text[at..], *letter, |length| open.push((at + length, done + 1)));
+    }
+    None
+}
+
+/// Each length of the beginning of `text` that can stand for a letter.
+fn spellings(text: &[u8], letter: char, mut take: impl FnMut(usize)) {
+    let mut bytes = [0; 4];
+    let plain = letter.encode_utf8(&mut bytes).as_bytes();
+    let Some(first) = text.first() else { return };
+    if text.starts_with(plain) {
+        take(plain.len());
+    }
+    match first {
+        b'+' if letter == ' ' => take(1),
+        b'%' => percent(text, plain).into_iter().for_each(take),
+        b'\\' => {
+            let slashes = text.iter().take_while(|byte| **byte == b'\\').count();
+            if letter == '\\' {
+                // Each text around doubles them.
+                [2, 4].into_iter().filter(|length| *length <= slashes).for_each(take);
+            } else {
+                let after = escaped(&text[slashes..], letter, plain);
+                after.map(|length| slashes + length).into_iter().for_each(take);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// How long these bytes are, percent-encoded once or several times over.
+fn percent(text: &[u8], bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    for byte in bytes {
+        at += text[at..].strip_prefix(b"%").map(|_| 1)?;
+        let digits = [hex_digit(byte >> 4), hex_digit(byte & 15)];
+        while text[at..].starts_with(b"25") && !text[at..].get(..2)?.eq_ignore_ascii_case(&digits) {
+            at += 2;
+        }
+        text[at..].get(..2)?.eq_ignore_ascii_case(&digits).then_some(())?;
+        at += 2;
+    }
+    Some(at)
+}
+
+const fn hex_digit(number: u8) -> u8 {
+    if number < 10 { b'0' + number } else { b'a' + number - 10 }
+}
+
+/// How long a letter is that stands after backslashes.
+fn escaped(text: &[u8], letter: char, plain: &[u8]) -> Option<usize> {
+    let short = match letter {
+        '\n' => Some(b'n'),
+        '\r' => Some(b'r'),
+        '\t' => Some(b't'),
+        _ => None,
+    };
+    if text.starts_with(plain) {
+        return Some(plain.len());
+    }
+    if short.is_some_and(|short| text.first() == Some(&short)) {
+        return Some(1);
+    }
+    let mut units = [0; 2];
+    let mut at = 0;
+    for (place, unit) in letter.encode_utf16(&mut units).iter().enumerate() {
+        if place > 0 {
+            at += text[at..].iter().take_while(|byte| **byte == b'\\').count();
+        }
+        let digits = text[at..].strip_prefix(b"u")?.get(..4)?;
+        digits.eq_ignore_ascii_case(format!("{unit:04x}").as_bytes()).then_some(())?;
+        at += 5;
+    }
+    Some(at)
 }
 
 fn without(text: &str, forms: &[(Zeroizing<String>, &str)]) -> String {
@@ -184,14 +297,9 @@ fn beginning_at_end(text: &str, form: &str) -> Option<usize> {
         .find(|&at| text.is_char_boundary(at) && form.starts_with(&text[at..]))
 }
 
-/// How a value may be written within a text.
+/// How a value may be written within a text, but for how its letters are spelled.
 fn written(value: &str) -> Vec<Zeroizing<String>> {
     let mut forms = vec![Zeroizing::new(value.to_owned())];
-    let json = Zeroizing::new(serde_json::Value::from(value).to_string());
-    let inner = &json[1..json.len() - 1];
-    if inner != value {
-        forms.push(Zeroizing::new(inner.to_owned()));
-    }
     for shift in 0..3 {
         let mut bytes = Zeroizing::new(vec![0; shift]);
         bytes.extend_from_slice(value.as_bytes());
@@ -206,6 +314,16 @@ fn written(value: &str) -> Vec<Zeroizing<String>> {
         }
     }
     forms
+}
+
+/// What others say of an address that is a secret: all but its host, or a part of its path that is
+/// long enough to be what makes it one.
+fn parts_of_address(value: &str) -> Vec<&str> {
+    let after = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"));
+    let Some((_, path)) = after.and_then(|after| after.split_once('/')) else { return Vec::new() };
+    let parts = path.split(['/', '?', '&', '=']).filter(|part| part.len() >= LONG_PART);
+    let whole = Some(path).filter(|path| path.len() >= SHORTEST);
+    whole.into_iter().chain(parts).collect()
 }
 
 /// `text` with the secrets that we know replaced; none where it holds none.
@@ -366,6 +484,22 @@ mod tests {
     }
 
     #[test]
+    fn of_an_address_that_is_a_secret_its_path_is_one_too() {
+        let mut secrets = Secrets::new();
+        let url = "https://hooks.acme.example/services/T0/B1/abcdefghijklmnopqr";
+        secrets.set("url", Secret::new(url.into()));
+        let check = |text: &str, expected: &str| assert_eq!(said(text, &secrets), expected);
+
+        check(&format!("no such hook: {url}"), "no such hook: [secret:url]");
+        check("POST /services/T0/B1/abcdefghijklmnopqr HTTP/1.1", "POST /[secret:url] HTTP/1.1");
+        check("abcdefghijklmnopqr is not known", "[secret:url] is not known");
+        check(
+            "there are services at hooks.acme.example",
+            "there are services at hooks.acme.example",
+        );
+    }
+
+    #[test]
     fn what_somebody_says_again_is_masked_however_it_is_written() {
         let mut secrets = Secrets::new();
         secrets.set("token", Secret::new("a/b+c \"d\" é1234".into()));
@@ -375,6 +509,19 @@ mod tests {
         check("?t=a%2Fb%2Bc+%22d%22+%C3%A91234&u", "?t=[secret:token]&u");
         check("?t=a%2fb%2bc%20%22d%22%20%c3%a91234", "?t=[secret:token]");
         check(r#"{"t":"a/b+c \"d\" é1234"}"#, r#"{"t":"[secret:token]"}"#);
+        check(
+            r#"{"t":"{\"u\":\"a/b+c \\\"d\\\" é1234\"}"}"#,
+            r#"{"t":"{\"u\":\"[secret:token]\"}"}"#,
+        );
+        check(r#"{"t":"a\/b+c \"d\" \u00e91234"}"#, r#"{"t":"[secret:token]"}"#);
+        check(
+            r#"{"t":"a\/b+c \"d\" \u00e91234 a%2Fb%2Bc+%22d%22+%C3%A91234"}"#,
+            r#"{"t":"[secret:token] [secret:token]"}"#,
+        );
+        check(r"a \ and \u12 and \ud83d stay", r"a \ and \u12 and \ud83d stay");
+        secrets.set("half", Secret::new("\"d\" é1234".into()));
+        let check = |text: &str, expected: &str| assert_eq!(said(text, &secrets), expected);
+        check("?t=a%2Fb%2Bc+%22d%22+%C3%A91234&u", "?t=[secret:token]&u");
         check("100%+ of nothing", "100%+ of nothing");
         check("`a/b+c \"d\" …` fails", "`[secret:token]…` fails");
         check("a letter… and more…", "a letter… and more…");

@@ -20,6 +20,8 @@ use super::{Answer, Error, Request};
 
 /// How many requests of a connection are remembered.
 const REMEMBERED: usize = 10;
+/// How much of a header is shown, in characters.
+const HEADER: usize = 500;
 /// How much of a body is shown, in bytes.
 const SHOWN: usize = 4096;
 
@@ -231,7 +233,8 @@ fn masked(headers: &HeaderMap, secrets: &Secrets) -> Vec<(String, String)> {
     let pairs =
         headers.iter().map(|(name, value): (&HeaderName, _)| (name.as_str(), value.as_bytes()));
     let headers = mask::headers(pairs, secrets);
-    headers.into_iter().map(|(name, value)| (name, domain::text::clean(&value, 500))).collect()
+    // What an answer says in a header may be what it was sent, written in any way.
+    headers.into_iter().map(|(name, value)| (name, super::said(&value, secrets, HEADER))).collect()
 }
 
 /// The beginning of a body, as text that can be shown; longer than what is shown of it, so that a
