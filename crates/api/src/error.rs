@@ -494,6 +494,12 @@ impl From<outgoing::Error> for ApiError {
                 Code::ForbiddenHost,
                 "Check the connection's settings: requests go only to hosts of its connector.",
             ),
+            outgoing::Error::SentOn { .. } => (
+                StatusCode::BAD_GATEWAY,
+                Code::ForbiddenHost,
+                "Nothing was sent there. Compare the address in the connection's settings with the \
+                 one that the provider shows.",
+            ),
             outgoing::Error::Unreachable { .. } => (
                 StatusCode::BAD_GATEWAY,
                 Code::Unreachable,

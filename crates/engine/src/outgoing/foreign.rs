@@ -76,6 +76,11 @@ impl Error {
             | Self::SignIn(text)
             | Self::Connector(text)
             | Self::RateLimited { host: text, .. } => vec![text],
+            Self::SentOn {
+                host,
+                why:
+                    Refused::Address(to) | Refused::Host(to) | Refused::Plain(to) | Refused::Never(to),
+            } => vec![host, to],
             Self::Unreachable { host, why } | Self::Answer { host, why } => vec![host, why],
             Self::Status { host, message, .. } => vec![host, message],
             Self::Store(_) | Self::Vault(_) => Vec::new(),

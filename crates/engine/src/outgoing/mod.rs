@@ -74,6 +74,14 @@ pub enum Error {
     /// The address is none that this connection may call.
     #[error(transparent)]
     Host(#[from] Refused),
+    /// The answer sent us on to an address that this connection may not call.
+    #[error("{host} sent us on, and {why}")]
+    SentOn {
+        /// Who.
+        host: String,
+        /// What is wrong with the other address.
+        why: Refused,
+    },
     /// Nobody answered.
     #[error("{host} cannot be reached: {why}")]
     Unreachable {
@@ -374,6 +382,10 @@ impl Outgoing {
                 request.credential.clear();
                 request.carrying = None;
                 request.named_by = NamedBy::Data;
+                // Told as what it is, and before anything is sent there.
+                reach
+                    .check(&next, request.named_by)
+                    .map_err(|why| Error::SentOn { host: answer.host.clone(), why })?;
             }
             request.url = next;
         }

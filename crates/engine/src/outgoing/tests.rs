@@ -159,7 +159,8 @@ async fn a_redirect_to_another_origin_is_checked_and_loses_the_credential() {
 
     // The same host at another port: what was typed does not hold for what an answer names.
     let refused = get(&server.url, &typed()).await;
-    assert!(matches!(refused, Err(Error::Host(Refused::Plain(_)))), "{refused:?}");
+    let is_plain = |error: &Error| matches!(error, Error::SentOn { why: Refused::Plain(_), .. });
+    assert!(refused.as_ref().is_err_and(is_plain), "{refused:?}");
     assert_eq!(other.times(), 0);
 
     let reach = Reach { sandbox: Some(other.url.clone()), ..typed() };

@@ -96,6 +96,9 @@ fn outgoing_code_and_hint(error: &outgoing::Error) -> (&'static str, Option<&'st
     use outgoing::Error;
     match error {
         Error::Credentials(_) | Error::SignIn(_) => ("sign_in", Some(SIGN_IN)),
+        Error::SentOn { .. } => {
+            ("host", Some("Compare the address in the connection's settings with the provider's."))
+        }
         Error::Host(_) => ("host", Some("The connector must name every host that it calls.")),
         Error::Unreachable { .. } => ("unreachable", Some(LATER)),
         Error::TimedOut(_) => ("timed_out", Some(LATER)),
