@@ -676,6 +676,9 @@ fn secrets(way: &Way, given: &Secrets, missing: Missing) -> Result<Secrets, Erro
         if value.chars().any(|it| it.is_control() && !allowed(it)) {
             return Err(wrong(name, "has characters that cannot be printed".into()));
         }
+        if matches!(way.kind.inner(), WayKind::HeaderToken(_)) && !value.is_ascii() {
+            return Err(wrong(name, "has letters that no header can carry".into()));
+        }
         secrets.set(name, Secret::new(value.to_owned()));
     }
     field::check_secrets(&fields_of(way).0, &secrets, missing)?;

@@ -426,6 +426,12 @@ impl Engine {
         Ok(self.connection(id).await?)
     }
 
+    /// Leaves word that nobody came back from the provider's page, as [`Engine::sign_in_failed`].
+    pub(super) async fn nobody_came_back(&self, id: ConnectionId) {
+        let why = "nobody came back from the provider's page within ten minutes";
+        self.sign_in_failed(id, &Error::Denied(why.into())).await;
+    }
+
     /// Leaves word of why a sign-in came to nothing, for whoever looks at the connection. One whose
     /// earlier sign-in still works goes on as it is.
     async fn sign_in_failed(&self, id: ConnectionId, error: &Error) {

@@ -511,6 +511,8 @@ async fn a_sign_in_waits_for_ten_minutes() {
     is_closed(&landed).await;
     let outcome = bench.engine.complete_sign_in(&landed).await;
     assert!(matches!(outcome, Err(Error::NotWaiting)));
+    let told = bench.why(id).await;
+    assert!(told.starts_with("Nobody came back from the provider's page"), "{told}");
 }
 
 #[tokio::test]
