@@ -29,8 +29,11 @@ pub(crate) enum Command {
     /// Where secrets are kept.
     #[command(subcommand)]
     Vault(VaultCommand),
-    /// List the connections.
-    Connections,
+    /// Accounts that are connected; lists them where nothing else is said.
+    Connections {
+        #[command(subcommand)]
+        command: Option<ConnectionsCommand>,
+    },
     /// Addresses that receive webhooks; lists them where nothing else is said.
     Inboxes {
         #[command(subcommand)]
@@ -207,6 +210,17 @@ pub(crate) struct FilterArgs {
     /// Those received before this time, written likewise.
     #[arg(long, value_name = "TIME", value_parser = moment_or_ago)]
     pub(crate) until: Option<jiff::Timestamp>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConnectionsCommand {
+    /// List the connections.
+    List,
+    /// Make one cheap request to see whether one works.
+    Check {
+        /// Its id, or its name where only one has it.
+        id: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

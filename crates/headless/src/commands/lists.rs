@@ -23,20 +23,6 @@ pub(super) fn show(list: &Value, noun: &str, columns: &[Column], nothing: &str, 
     table(&head, &rows, nothing);
 }
 
-pub(crate) async fn connections(client: &Client, format: Format) -> Result<(), Failure> {
-    let list = client.get("/api/connections", &[]).await?;
-    let columns: [Column; 6] = [
-        ("ID", |it| cell(&it["id"])),
-        ("NAME", |it| cell(&it["name"])),
-        ("CONNECTOR", |it| cell(&it["connector"])),
-        ("STATE", |it| cell(&it["state"])),
-        ("ACCOUNT", |it| cell(&it["account"])),
-        ("WHY", |it| cell(&it["why"])),
-    ];
-    show(&list, "connections", &columns, "There are no connections.", format);
-    Ok(())
-}
-
 pub(crate) async fn tunnels(client: &Client, format: Format) -> Result<(), Failure> {
     let list = client.get("/api/tunnels", &[]).await?;
     let columns: [Column; 7] = [

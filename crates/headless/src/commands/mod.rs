@@ -1,6 +1,7 @@
 //! The commands, a file per noun.
 
 mod backup;
+mod connections;
 mod connectors;
 mod doctor;
 mod events;
@@ -63,7 +64,7 @@ async fn with_runtime(
     let client = Client::connect(data_dir).await?;
     match command {
         Command::Login => login::run(&client, format).await?,
-        Command::Connections => lists::connections(&client, format).await?,
+        Command::Connections { command } => connections::run(command, &client, format).await?,
         Command::Inboxes { command } => inboxes::run(command, &client, format).await?,
         Command::Tunnels => lists::tunnels(&client, format).await?,
         Command::Events { command } => {
