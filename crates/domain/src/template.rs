@@ -228,6 +228,24 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     });
     // A path that somebody typed: its slashes stay.
     environment.add_filter("path", |text: String| minijinja::Value::from_object(PathText(text)));
+    // A query that somebody typed, as an object.
+    environment.add_filter("pairs", |text: &str| {
+        let mut pairs: Vec<(String, Vec<String>)> = Vec::new();
+        for (name, value) in url::form_urlencoded::parse(text.trim().as_bytes()) {
+            let value = value.into_owned();
+            match pairs.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, values)) => values.push(value),
+                None => pairs.push((name.into_owned(), vec![value])),
+            }
+        }
+        minijinja::Value::from_pairs(pairs.into_iter().map(|(name, mut values)| {
+            let value: minijinja::Value = match values.len() {
+                1 => values.pop().into_iter().collect::<String>().into(),
+                _ => values.into(),
+            };
+            (name, value)
+        }))
+    });
     // By the name and not by the escaping in force, which a template can switch off.
     environment.set_formatter(|out, state, value| match state.name() {
         place @ ("path" | "header" | "address" | "whole address") => {
@@ -248,13 +266,18 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
 struct PathText(String);
 
 impl PathText {
-    /// Its segments, each encoded as one; none where one would be taken for a step, or is empty.
+    /// Its segments, each encoded as one; none where one would be taken for a step, or is empty. A
+    /// slash at its beginning is the one before it, and one at its end stays: some insist on it.
     fn segments(&self) -> Option<String> {
         let text = self.0.strip_prefix('/').unwrap_or(&self.0);
+        if text.is_empty() {
+            return Some(String::new());
+        }
+        let (text, end) = text.strip_suffix('/').map_or((text, ""), |text| (text, "/"));
         let segments = text
             .split('/')
             .map(|segment| (!segment.is_empty()).then(|| fit("path", segment)).flatten());
-        segments.collect::<Option<Vec<_>>>().map(|segments| segments.join("/"))
+        segments.collect::<Option<Vec<_>>>().map(|segments| segments.join("/") + end)
     }
 }
 
@@ -430,10 +453,27 @@ mod tests {
         assert_eq!(path("orders/12/lines").unwrap(), "/a/orders/12/lines");
         assert_eq!(path("/orders").unwrap(), "/a/orders");
         assert_eq!(path("a b/c?d#e").unwrap(), "/a/a%20b/c%3Fd%23e");
-        for value in ["../b", "a/./b", "a//b", "//evil.example", "a/", ""] {
+        assert_eq!(path("orders/").unwrap(), "/a/orders/");
+        assert_eq!(path("").unwrap(), "/a/");
+        assert_eq!(path("/").unwrap(), "/a/");
+        for value in ["../b", "a/./b", "a//b", "//evil.example", "//", "a/../"] {
             assert!(path(value).is_err(), "{value}");
         }
         assert!(render(Place::Header, "{{ v | path }}", &json!({ "v": "a\r\nb" })).is_err());
+    }
+
+    #[test]
+    fn a_query_that_somebody_typed_is_an_object() {
+        let pairs = |text: &str| {
+            let template = Template::new("{{ v | pairs }}").unwrap();
+            template.value(&json!({ "v": text })).unwrap()
+        };
+
+        assert_eq!(
+            pairs("limit=100&status=a+b%26&id=1&id=2&x"),
+            json!({ "limit": "100", "status": "a b&", "id": ["1", "2"], "x": "" })
+        );
+        assert_eq!(pairs(" "), json!({}));
     }
 
     #[test]

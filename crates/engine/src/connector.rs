@@ -337,12 +337,15 @@ pub fn check(folder: &Path) -> Checked {
     match read(folder) {
         Ok(connector) => {
             let fixtures = fixtures(folder).into_iter();
-            let play = |path: PathBuf| Played {
-                file: folder_name(&path),
-                problem: read_within(folder, &path, MAX_FIXTURE)
-                    .map_err(|error| error.to_string())
-                    .and_then(|text| domain::fixture::play(&connector, &text))
-                    .err(),
+            let play = |path: PathBuf| {
+                let name = path.strip_prefix(folder).unwrap_or(&path);
+                Played {
+                    file: folder_name(&path),
+                    problem: read_within(folder, name, MAX_FIXTURE)
+                        .map_err(|error| error.to_string())
+                        .and_then(|text| domain::fixture::play(&connector, &text))
+                        .err(),
+                }
             };
             Checked { id, broken: None, fixtures: fixtures.map(play).collect() }
         }
@@ -615,6 +618,16 @@ mod tests {
         assert_eq!(files, ["a.json", "b.json"]);
         let problem = checked.fixtures[0].problem.as_deref().unwrap();
         assert!(problem.contains("order 7"), "{problem}");
+    }
+
+    #[test]
+    fn a_folder_is_checked_by_a_path_from_here_too() {
+        let checked = check(Path::new("../../connectors/sandbox"));
+
+        assert!(checked.broken.is_none());
+        assert!(!checked.fixtures.is_empty());
+        let problem = checked.fixtures.iter().find_map(|played| played.problem.as_ref());
+        assert_eq!(problem, None);
     }
 
     #[test]

@@ -30,12 +30,17 @@ pub(super) fn sign(
 ) -> Result<Secret, Error> {
     let mut head = json!({ "alg": jwt.alg.as_str(), "typ": "JWT" });
     if let Some(id) = &jwt.key_id {
-        head["kid"] = id.render(Place::Text, values)?.into();
+        let id = id.render(Place::Text, values)?;
+        if !id.is_empty() {
+            head["kid"] = id.into();
+        }
     }
     let mut claims = jwt.claims.render(values)?;
     let Value::Object(said) = &mut claims else {
         return Err(Error::Connector("the claims of its JWT are not an object".into()));
     };
+    // What its user left empty is not said at all.
+    said.retain(|_, claim| claim != "");
     let made = now.as_second() - jwt.backdate.map_or(0, |span| span.get().as_secs());
     said.entry("iat").or_insert_with(|| made.into());
     let until = now.as_second() + jwt.valid_for.get().as_secs();
