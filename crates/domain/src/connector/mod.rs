@@ -59,8 +59,8 @@ pub use self::reconcile::{
     DeliveryLog, EventBody, EventLog, LookBack, Reconcile, ReconcileBy, ReconcileSource,
 };
 pub use self::register::{
-    Each, Entries, Health, HookSecret, LaterSecret, Manual, OursAs, OursEncoding, Register,
-    RegisterBy, Resource, Single,
+    Each, Entries, EntryId, Health, HookSecret, LaterSecret, Manual, OursAs, OursEncoding,
+    Register, RegisterBy, Resource, Single,
 };
 pub use self::rendered::{Content, Rendered};
 pub use self::settled::{BySetting, Choices as SettingChoices, Unsettled};

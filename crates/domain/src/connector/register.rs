@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::call::Ask;
 use super::one_of::one_of;
 use crate::expression::Expression;
+use crate::json::Json;
 
 /// How a sender is told of an address.
 ///
@@ -110,8 +111,9 @@ impl JsonSchema for Register {
 pub struct Entries {
     /// Registers an address.
     pub create: Ask,
-    /// The id of an entry, in the answer to `create` and in each item of `list`.
-    pub id: Expression,
+    /// The id of an entry, in the answer to `create` and in each item of `list`; or `address`, where
+    /// it has none and is known by the address that was told.
+    pub id: EntryId,
     /// The id in the answer to `create`, where that is another place than in an item of `list`.
     #[serde(default)]
     pub created_id: Option<Expression>,
@@ -132,6 +134,50 @@ pub struct Entries {
     pub remove: Option<Ask>,
 }
 
+/// How an entry is known.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum EntryId {
+    /// By what stands there.
+    At(Expression),
+    /// By the address that was told.
+    Address,
+}
+
+impl TryFrom<String> for EntryId {
+    type Error = crate::expression::CompileError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.as_str() {
+            "address" => Ok(Self::Address),
+            text => Expression::compile(text).map(Self::At),
+        }
+    }
+}
+
+impl JsonSchema for EntryId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "EntryId".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "An expression, or `address`: it is known by the address that was told",
+        })
+    }
+}
+
+impl EntryId {
+    /// The id of the entry that `item` tells of, whose address is `url`.
+    pub fn of(&self, item: &Json, url: &str, now: jiff::Timestamp) -> Option<String> {
+        match self {
+            Self::At(at) => at.text_of(item, now),
+            Self::Address => Some(url.to_owned()),
+        }
+    }
+}
+
 /// As [`Entries`], with documents for calls.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -140,8 +186,8 @@ pub(crate) struct WrittenGraphql {
     /// Registers an address: a file, or `{ graphql: …, variables: … }`.
     create: Document,
     /// The id of an entry, in each item of `list` and, unless `created_id` says otherwise, in the
-    /// answer to `create`.
-    id: Expression,
+    /// answer to `create`; or `address`.
+    id: EntryId,
     /// The id in the answer to `create`.
     created_id: Option<Expression>,
     /// When the answer to `create` means that it is there already.
@@ -287,7 +333,7 @@ impl HookSecret {
     }
 }
 
-/// A call that brings a secret after the registration.
+/// A call that brings a secret, after the registration unless it says otherwise.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LaterSecret {
@@ -295,6 +341,10 @@ pub struct LaterSecret {
     pub call: Ask,
     /// Where the secret is in its answer.
     pub at: Expression,
+    /// Whether it is called before the sender is told of the address, as for those that ask the
+    /// address at once, and sign that.
+    #[serde(default)]
+    pub before: bool,
 }
 
 /// A secret of ours in another form.

@@ -33,6 +33,18 @@ pub struct Verify {
 }
 
 impl Verify {
+    /// What the secret is called that a sender brings along: a key that checks signatures has
+    /// another name than what makes them.
+    pub fn secret_name(&self) -> &'static str {
+        let names = self.schemes.iter().filter_map(|scheme| match &scheme.rule {
+            Rule::Ed25519(rule) | Rule::RsaPkcs1Sha256(rule) | Rule::EcdsaP256Sha256(rule) => {
+                matches!(rule.key, PublicKey::Given { .. }).then_some(PUBLIC_KEY)
+            }
+            rule => (!rule.secrets().is_empty()).then_some(SIGNING_SECRET),
+        });
+        names.into_iter().next().unwrap_or(SIGNING_SECRET)
+    }
+
     /// The names of its schemes.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.schemes.iter().map(|scheme| scheme.name.as_str())

@@ -4,6 +4,7 @@
 //! became ready, a tunnel got another address. What is registered is compared with what should be,
 //! so doing it again changes nothing; an old entry of ours is removed before a new one is made.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::connection::{Connection, ConnectionState};
@@ -70,6 +71,13 @@ struct Entry {
     off: bool,
 }
 
+/// What there is at a sender.
+struct Known {
+    entries: Vec<Entry>,
+    /// The ids of the parents that each have entries of their own.
+    parents: Vec<String>,
+}
+
 /// The id of the one address that an app has.
 const SINGLE: &str = "single";
 /// Stands between the id of a parent and that of an entry of it.
@@ -113,15 +121,15 @@ impl Engine {
             Err(error) => return self.note_failure(inbox, &error, stale).await,
             Ok(None) if told => return Ok(()),
             Ok(None) => {}
-            Ok(Some(mut entries)) => {
+            Ok(Some(Known { mut entries, parents })) => {
                 if told {
                     self.switch_on(&connection, &connector, register, &mut entries).await;
                 }
+                let ids: Vec<_> = known.external_id().iter().flat_map(|it| it.split(',')).collect();
                 let as_known = told
                     && entries.iter().all(|entry| entry.url == url && !entry.off)
-                    && known.external_id().is_some_and(|ids| {
-                        ids.split(',').eq(entries.iter().map(|entry| entry.id.as_str()))
-                    });
+                    && are_known(&ids, &entries)
+                    && is_whole(&ids, register, &connector, &parents);
                 if as_known {
                     return Ok(());
                 }
@@ -201,7 +209,7 @@ impl Engine {
     ) -> Result<(), Error> {
         let topics = connector.webhooks.as_ref().map_or(&[][..], |webhooks| &webhooks.topics);
         let mut extra = json!({ "inbox": facts(inbox, url), "topics": topics });
-        if let Some(secret) = self.secret_before(connection, register).await? {
+        if let Some(secret) = self.secret_before(connection, connector, register).await? {
             // Kept before the sender is told, so that what is signed with it can be verified at
             // once.
             extra["secret"] = Value::String(secret.expose().to_owned());
@@ -211,14 +219,20 @@ impl Engine {
         let entries = match &register.by {
             RegisterBy::Entries(entries) => entries,
             RegisterBy::Single(single) => {
-                return self.set_single(connection, connector, single, &extra, made).await;
+                let answer = self.set_single(connection, connector, single, &extra, made).await?;
+                let id = Some(SINGLE.to_owned());
+                return self
+                    .secret_after(inbox, connection, connector, register, &answer, id)
+                    .await;
             }
             RegisterBy::Resource(_) | RegisterBy::Manual(_) => return Ok(()),
         };
         for (parent, extra) in self.turns(connection, connector, register, &extra).await? {
             let answer = self.tell(connection, connector, &entries.create, &extra).await?;
-            let at = entries.created_id.as_ref().unwrap_or(&entries.id);
-            let id = at.text_of(&answer, self.now());
+            let id = match &entries.created_id {
+                Some(at) => at.text_of(&answer, self.now()),
+                None => entries.id.of(&answer, url, self.now()),
+            };
             made.extend(id.as_ref().map(|id| with_parent(parent.as_deref(), id)));
             self.secret_after(inbox, connection, connector, register, &answer, id).await?;
         }
@@ -233,10 +247,10 @@ impl Engine {
         single: &Single,
         extra: &Value,
         made: &mut Vec<String>,
-    ) -> Result<(), Error> {
-        self.tell(connection, connector, &single.set, extra).await?;
+    ) -> Result<Json, Error> {
+        let answer = self.tell(connection, connector, &single.set, extra).await?;
         made.push(SINGLE.into());
-        let Some(call) = &single.topics else { return Ok(()) };
+        let Some(call) = &single.topics else { return Ok(answer) };
         for topic in extra["topics"].as_array().into_iter().flatten() {
             let extra = with(extra, "topic", topic.clone());
             match self.tell(connection, connector, call, &extra).await {
@@ -245,7 +259,7 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(answer)
     }
 
     /// What there is one call for: the inbox, each topic, or each record of a parent stream, whose
@@ -290,9 +304,16 @@ impl Engine {
     async fn secret_before(
         &self,
         connection: &Connection,
+        connector: &Connector,
         register: &Register,
     ) -> Result<Option<Secret>, Error> {
         Ok(match &register.secret {
+            HookSecret::Get(later) if later.before => {
+                let answer = self.tell(connection, connector, &later.call, &json!({})).await?;
+                let secret = later.at.text_of(&answer, self.now());
+                let secret = secret.filter(|secret| !secret.is_empty()).ok_or_else(no_secret)?;
+                Some(Secret::new(secret))
+            }
             HookSecret::Ours => Some(new_secret(&standard())),
             HookSecret::OursAs(form) => Some(new_secret(form)),
             HookSecret::App | HookSecret::Connection(_) => {
@@ -360,7 +381,7 @@ impl Engine {
     ) -> Result<(), Error> {
         let secret = match &register.secret {
             HookSecret::Answer(at) => at.text_of(answer, self.now()),
-            HookSecret::Get(later) => {
+            HookSecret::Get(later) if !later.before => {
                 let extra = json!({ "id": id });
                 let answer = self.tell(connection, connector, &later.call, &extra).await?;
                 later.at.text_of(&answer, self.now())
@@ -372,8 +393,11 @@ impl Engine {
     }
 
     async fn keep_signing_secret(&self, inbox: &Inbox, secret: Secret) -> Result<(), Error> {
+        let connector = self.inner.connectors.get(&inbox.inbox.connector);
+        let webhooks = connector.as_ref().and_then(|connector| connector.webhooks.as_ref());
+        let name = webhooks.map_or(SIGNING_SECRET, |webhooks| webhooks.verify.secret_name());
         let mut secrets = Secrets::new();
-        secrets.set(SIGNING_SECRET, secret);
+        secrets.set(name, secret);
         self.keep_inbox_secrets(inbox.id, &secrets).await
     }
 
@@ -385,7 +409,7 @@ impl Engine {
         connection: &Connection,
         connector: &Connector,
         register: &Register,
-    ) -> Result<Option<Vec<Entry>>, Error> {
+    ) -> Result<Option<Known>, Error> {
         let path = format!("/in/{}", inbox.inbox.key);
         let now = self.now();
         let Entries { list: Some(list), items: Some(items), url: Some(at), id, .. } =
@@ -396,7 +420,8 @@ impl Engine {
                     let answer = self.tell(connection, connector, get, &json!({})).await?;
                     let url = at.text_of(&answer, now).filter(|url| url.ends_with(&path));
                     let entry = |url| Entry { id: SINGLE.into(), url, off: false };
-                    return Ok(Some(url.into_iter().map(entry).collect()));
+                    let entries = url.into_iter().map(entry).collect();
+                    return Ok(Some(Known { entries, parents: Vec::new() }));
                 }
                 RegisterBy::Resource(_) | RegisterBy::Manual(_) => return Ok(None),
             })
@@ -409,19 +434,20 @@ impl Engine {
             Each::Parent(_) => self.turns(connection, connector, register, &extra).await?,
             Each::Inbox | Each::Topic => vec![(None, extra)],
         };
-        let mut entries = Vec::new();
+        let (mut entries, mut parents) = (Vec::new(), Vec::new());
         for (parent, extra) in turns {
+            parents.extend(parent.clone());
             let answer = self.tell(connection, connector, list, &extra).await?;
             let listed =
                 items.all(&answer, now).map_err(|error| not_expected(connection, &error))?;
             entries.extend(listed.iter().flat_map(flattened).filter_map(|item| {
                 let url = at.text_of(&item, now).filter(|url| url.ends_with(&path))?;
-                let id = with_parent(parent.as_deref(), &id.text_of(&item, now)?);
+                let id = with_parent(parent.as_deref(), &id.of(&item, &url, now)?);
                 let off = active.is_some_and(|active| !active.holds(&item, now));
                 Some(Entry { id, url, off })
             }));
         }
-        Ok(Some(entries))
+        Ok(Some(Known { entries, parents }))
     }
 
     /// Switches on what the sender has switched off, where it has a call for that. What stays off
@@ -495,6 +521,26 @@ fn can_register(register: &Register, connection: &Connection, connector: &Connec
     let way = connector.auth.get(connection.connection.way as usize);
     let may = register.ways.is_empty() || way.is_some_and(|way| register.ways.contains(&way.id));
     register.is_by_calls() && may
+}
+
+/// Whether what a sender lists is what it was told, in whatever order.
+fn are_known(ids: &[&str], entries: &[Entry]) -> bool {
+    let known: BTreeSet<_> = ids.iter().copied().collect();
+    known == entries.iter().map(|entry| entry.id.as_str()).collect()
+}
+
+/// Whether there is an entry for everything that should have one: a topic or a parent may be newer
+/// than what was registered.
+fn is_whole(ids: &[&str], register: &Register, connector: &Connector, parents: &[String]) -> bool {
+    let topics = connector.webhooks.as_ref().map_or(0, |webhooks| webhooks.topics.len());
+    match register.each {
+        Each::Inbox => true,
+        Each::Topic => ids.len() >= topics,
+        Each::Parent(_) => parents.iter().all(|parent| {
+            let of = |id: &&str| id.split_once(OF_PARENT).is_some_and(|(it, _)| it == parent);
+            ids.iter().any(of)
+        }),
+    }
 }
 
 /// What texts may say of an inbox.

@@ -49,6 +49,11 @@ struct Bench {
 impl Bench {
     /// An engine with an inbox of a connection whose connector registers as `register` says.
     async fn start(register: &str) -> Self {
+        Self::start_with("standard_webhooks", register).await
+    }
+
+    /// As [`Bench::start`], with another proof.
+    async fn start_with(verify: &str, register: &str) -> Self {
         let sender = Sender::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -63,7 +68,7 @@ impl Bench {
              settings: {{ url: {{ title: Address, pattern: '^http://127[.]0[.]0[.]1:[0-9]+$' }} }}\n\
              base_url: '{{{{ settings.url }}}}'\nauth: [{{ none: {{}} }}]\n\
              streams:\n  forms: {{ get: /forms, records: .items, key: .id }}\n\
-             webhooks:\n  verify: standard_webhooks\n  topics: [a, b]\n{register}\n"
+             webhooks:\n  verify: {verify}\n  topics: [a, b]\n{register}\n"
         );
         std::fs::write(folder.join("connector.yaml"), connector).unwrap();
         let config = Config {
@@ -115,10 +120,14 @@ impl Bench {
     }
 
     async fn signing_secret(&self) -> String {
+        self.secret(SIGNING_SECRET).await
+    }
+
+    async fn secret(&self, name: &str) -> String {
         let inbox = self.engine.inner.store.inbox(self.inbox).await.unwrap();
         let owner = self.inbox.to_string();
         let secrets = self.engine.inner.vault.read(&owner, inbox.secrets.unwrap()).await.unwrap();
-        secrets.get(SIGNING_SECRET).unwrap().expose().to_owned()
+        secrets.get(name).unwrap().expose().to_owned()
     }
 
     /// Gives the connection a secret.
@@ -172,8 +181,59 @@ async fn graphql_registers_each_topic_once() {
     assert_eq!(bench.ids().await.as_deref(), Some("1,2"));
 
     let entry = |id: &str| json!({ "id": id, "uri": bench.url() });
-    let asked = bench.register([listed(json!([entry("1"), entry("2")]))]).await;
-    assert_eq!(asked.len(), 1, "what is there is not made again");
+    for newest_last in [json!([entry("1"), entry("2")]), json!([entry("2"), entry("1")])] {
+        let asked = bench.register([listed(newest_last)]).await;
+        assert_eq!(asked.len(), 1, "what is there is not made again");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_without_an_id_is_known_by_its_address() {
+    let bench = Bench::start(
+        "register:\n  rest: { create: { post: /hooks, form: { url: '{{ inbox.url }}' } }, id: address, \
+         list: { get: /hooks }, items: '.hooks[].urls[] | { url: . }', url: .url, \
+         remove: { delete: /hooks, query: { url: '{{ id }}' } } }\n",
+    )
+    .await;
+    let url = bench.url();
+    let listed = |urls: &[&str]| json!({ "hooks": { "delivered": { "urls": urls } } });
+
+    let asked = bench.register([listed(&["https://elsewhere.example/"])]).await;
+    assert_eq!(paths(&asked), ["GET /hooks", "POST /hooks"]);
+    assert_eq!(bench.ids().await, Some(url.clone()));
+    let asked = bench.register([listed(&[&url, "https://elsewhere.example/"])]).await;
+    assert_eq!(paths(&asked), ["GET /hooks"]);
+    let old = format!("https://old.example/in/{KEY}");
+    let asked = bench.register([listed(&[&old])]).await;
+
+    let deleted =
+        url::form_urlencoded::Serializer::new(String::new()).append_pair("url", &old).finish();
+    assert_eq!(paths(&asked), ["GET /hooks", &format!("DELETE /hooks?{deleted}"), "POST /hooks"]);
+}
+
+#[tokio::test]
+async fn a_key_that_is_asked_for_before_is_there_when_the_address_is_told() {
+    let yaml = "register:\n  single: { set: { put: /app, json: { url: '{{ inbox.url }}' } }, \
+                get: { get: /app }, url: .url }\n  \
+                secret: { get: { call: { get: /key }, at: .verify_key, before: true } }\n";
+    let bench = Bench::start_with(
+        "{ ed25519: { message: body, key: public_key, header: x-s, encoding: hex } }",
+        yaml,
+    )
+    .await;
+
+    let asked = bench.register([json!({}), json!({ "verify_key": "ab" })]).await;
+
+    assert_eq!(paths(&asked), ["GET /app", "GET /key", "PUT /app"]);
+    assert_eq!(bench.secret("public_key").await, "ab");
+
+    let later = yaml.replace(", before: true", "");
+    let bench = Bench::start_with("standard_webhooks", &later).await;
+    let answers = [json!({}), json!({}), json!({ "verify_key": "cd" })];
+    let asked = bench.register(answers).await;
+
+    assert_eq!(paths(&asked), ["GET /app", "PUT /app", "GET /key"]);
+    assert_eq!(bench.signing_secret().await, "cd");
 }
 
 #[tokio::test]
@@ -201,6 +261,30 @@ async fn each_record_of_a_parent_has_an_entry_of_its_own() {
     let secret = bench.signing_secret().await;
     assert_eq!(secret.len(), 40);
     assert_eq!(asked.last().unwrap().1["secret"], json!(secret));
+
+    // What is there is looked at, and a form that was not there before has no entry.
+    let entry = || json!({ "items": [{ "tag": "t", "url": bench.url() }] });
+    let asked = bench.register([forms.clone(), entry(), entry()]).await;
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    let three = json!({ "items": [{ "id": "f1" }, { "id": "f2" }, { "id": "f3" }] });
+    let made = || json!({ "tag": "t" });
+    let none = json!({ "items": [] });
+    let asked = bench
+        .register([
+            three.clone(),
+            entry(),
+            entry(),
+            none,
+            json!({}),
+            json!({}),
+            three,
+            made(),
+            made(),
+            made(),
+        ])
+        .await;
+    assert_eq!(asked.iter().filter(|(path, _)| path.starts_with("PUT /forms/f3")).count(), 1);
+    assert_eq!(bench.ids().await.as_deref(), Some("f1/t,f2/t,f3/t"));
 
     // A form is gone, so what is there is taken back and made anew for those that are.
     let entry = json!({ "items": [{ "tag": "t", "url": bench.url() }] });
