@@ -1,9 +1,9 @@
 // How events of a connection can arrive, and which way works on this machine now.
 
-import type { Connection, Connector, Status, Webhooks } from "$lib/api/client";
+import type { Connection, Connector, Inbox, Status, Webhooks } from "$lib/api/client";
 import { number } from "$lib/time/words";
 
-export type Arrival = "ask" | "webhook" | "both";
+export type Arrival = "ask" | "webhook" | "both" | "socket";
 
 /** One way for events to arrive, as somebody chooses it. */
 export interface ArrivalOption {
@@ -32,7 +32,8 @@ export function reaches(
 
 /** The ways that a connector has. `every` is how often it would be asked, `streams` for how many streams. */
 export function arrivals(
-  connector: Pick<Connector, "has_api" | "webhooks">,
+  connector: Pick<Connector, "has_api" | "webhooks" | "socket">,
+  way: string | null | undefined,
   reachable: boolean,
   { every, title, streams }: { every: string; title: string; streams: number },
 ): readonly ArrivalOption[] {
@@ -58,8 +59,19 @@ export function arrivals(
     note: reachable ? "best" : "best, needs a public address",
     works: reachable,
   };
-  if (!connector.webhooks) return connector.has_api ? [ask] : [];
-  return connector.has_api ? [ask, webhook, both] : [webhook];
+  const socket: ArrivalOption = {
+    id: "socket",
+    title: "Socket",
+    text: "At once, over a connection that Patchbay opens and keeps: nobody has to reach this computer.",
+    note: "works now",
+    works: true,
+  };
+  return [
+    ...(connector.has_api ? [ask] : []),
+    ...(connector.webhooks ? [webhook] : []),
+    ...(connector.webhooks && connector.has_api ? [both] : []),
+    ...(connector.socket?.ways.includes(way ?? "") ? [socket] : []),
+  ];
 }
 
 /** The first that works on this machine now. */
@@ -84,8 +96,18 @@ export function tellers(webhooks: Webhooks, way: string | null | undefined): rea
   return webhooks.registers && may ? ["patchbay", "user"] : ["user"];
 }
 
-/** The secrets that only the user can bring. What is made by hand is signed with another than what calls make. */
-export function asked(webhooks: Webhooks, teller: Teller): Webhooks["secrets"] {
-  const byHand = webhooks.registers && teller === "user";
-  return byHand || webhooks.secret_from === "user" ? webhooks.secrets : [];
+/** What the user still has to do for an inbox that was made, if anything. */
+export function toTell(
+  inbox: Pick<Inbox, "id" | "missing_secrets">,
+  webhooks: Webhooks,
+  teller: Teller,
+): ToTell | null {
+  // What is made by hand is signed with another secret than what calls make.
+  const another = webhooks.registers && teller === "user";
+  const brings = another || webhooks.secret_from === "user";
+  const secrets = webhooks.secrets.filter(
+    // A connection that could have had it may have been made without.
+    (field) => brings || inbox.missing_secrets.includes(field.name),
+  );
+  return teller === "user" || secrets.length > 0 ? { inbox: inbox.id, teller, secrets } : null;
 }
