@@ -211,6 +211,16 @@ test("a webhook that is made by hand shows its address last, and asks for its se
   expect(inbox.missing_secrets).toEqual([]);
 });
 
+test("where a socket is offered it works without an address, and nobody is told of one", async ({ app, patchbay, shop }) => {
+  const sheet = await connectBell(app, patchbay, shop, TOKEN);
+  await sheet.getByRole("radio", { name: /^Socket.*works now/ }).click();
+  await sheet.getByRole("button", { name: "Begin" }).click();
+
+  await expect(app.getByRole("dialog")).toHaveCount(0);
+  const inbox = (await patchbay.api("GET", "/api/inboxes")).inboxes[0];
+  expect(inbox.registration.state).toBe("socket");
+});
+
 test("a connection is renamed, marked, switched off and deleted, and what stops working is said before", async ({ app, patchbay, shop }) => {
   const sheet = await connectBell(app, patchbay, shop, TOKEN);
   await sheet.getByRole("button", { name: "Begin" }).click();

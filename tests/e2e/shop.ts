@@ -97,4 +97,5 @@ webhooks:
 register:
   rest: { create: { post: /hooks, json: { url: "{{ inbox.url }}" } }, id: .id }
   secret: { answer: .secret }
+socket: { open: { post: /socket }, url: .url, hosts: stream.bell.example }
 `;
