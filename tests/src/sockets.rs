@@ -80,12 +80,18 @@ impl Desk {
 
     /// The socket, as it is shown once it is in this state.
     async fn until(&self, state: &str) -> Value {
-        let what = format!("a socket that is {state}");
+        self.until_so(state, "").await
+    }
+
+    /// The same, where what is wrong is said with these words.
+    async fn until_so(&self, state: &str, why: &str) -> Value {
+        let what = format!("a socket that is {state}: {why}");
         self.app
             .until(&what, async |app| {
                 let inboxes = app.read("/api/inboxes").await;
                 let socket = inboxes["inboxes"][0]["socket"].clone();
-                (socket["state"] == state).then_some(socket)
+                let said = socket["why"].as_str().unwrap_or_default();
+                (socket["state"] == state && said.contains(why)).then_some(socket)
             })
             .await
     }
@@ -372,7 +378,7 @@ async fn a_socket_is_closed_with_its_connection_its_inbox_and_the_engine() {
 
     desk.patch(json!({ "on": false })).await;
     assert_eq!(line.closed().await, 1000);
-    assert!(desk.until("off").await["why"].as_str().unwrap().contains("switched off"));
+    desk.until_so("off", "switched off").await;
     desk.patch(json!({ "on": true })).await;
     let mut line = desk.chat.ready().await;
     desk.until("connected").await;
@@ -387,7 +393,7 @@ async fn a_socket_is_closed_with_its_connection_its_inbox_and_the_engine() {
     let gone = desk.app.delete(&format!("/api/connections/{}", desk.connection)).await;
     assert!(gone.status.is_success(), "{}", gone.json());
     assert_eq!(line.closed().await, 1000);
-    assert!(desk.until("off").await["why"].as_str().unwrap().contains("gone"));
+    desk.until_so("off", "gone").await;
     assert!(desk.chat.is_idle());
 
     let mut desk = Desk::start().await;
