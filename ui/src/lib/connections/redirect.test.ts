@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { wayBack, type Here } from "./redirect";
+import { noWayIn, wayBack, type Here } from "./redirect";
 
 const loopback = { kind: "loopback", url: "http://127.0.0.1:PORT/oauth/callback" } as const;
 const https = { kind: "https", url: "https://HOST/oauth/callback" } as const;
@@ -39,4 +39,10 @@ test("the first that works here is taken", () => {
   expect(address([custom, loopback], "Acme", nothing)).toBe("http://127.0.0.1/oauth/callback");
   expect(address([custom, loopback], "Acme", { ...nothing, window: true })).toBe(custom.url);
   expect(address([https, loopback], "Acme", nothing)).toBe("http://127.0.0.1/oauth/callback");
+});
+
+test("keys that are handed over need a public address, once", () => {
+  expect(noWayIn("Woo", [tunnel("https://a1b2.quick.example", true)])).toBeUndefined();
+  expect(noWayIn("Woo", [tunnel("http://bore.example:4711", false)])).toContain("has none yet");
+  expect(noWayIn("Woo", [])).toContain("has none yet");
 });

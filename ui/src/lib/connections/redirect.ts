@@ -12,6 +12,15 @@ export interface Here {
   tunnels: readonly Pick<Tunnel, "public_url" | "address_changes" | "kind_title">[];
 }
 
+/** Why keys that the other side hands over would not get here; nothing where they do. Once is enough: the
+ *  address may be another afterwards. */
+export function noWayIn(name: string, tunnels: Here["tunnels"]): string | undefined {
+  const reached = tunnels.some((each) => each.public_url?.startsWith("https://"));
+  return reached
+    ? undefined
+    : `${name} sends its keys to a public https address. This computer has none yet.`;
+}
+
 /** The first of the ways back that works here; nothing where the browser does not come back. */
 export function wayBack(
   redirects: Way["redirects"],
@@ -47,19 +56,27 @@ function one({ kind, url }: Way["redirects"][number], name: string, here: Here):
 }
 
 function overTunnel(url: string, name: string, tunnels: Here["tunnels"]): WayBack {
-  const https = tunnels.filter((each) => each.public_url?.startsWith("https://"));
-  const lasting = https.find((each) => !each.address_changes)?.public_url;
-  if (lasting) {
+  const { address, refused } = lasting(tunnels);
+  if (address) {
     return {
-      address: url.replace("https://HOST", lasting.replace(/\/$/, "")),
+      address: url.replace("https://HOST", address.replace(/\/$/, "")),
       help: `After you have allowed it, ${name} sends your browser to this address of your tunnel, which leads here. Enter it exactly so, and keep the tunnel on until you are signed in.`,
     };
   }
-  const insists = `${name} sends the browser back to an https address that stays the same.`;
+  return {
+    refused: `${name} sends the browser back to an https address that stays the same. ${refused}`,
+  };
+}
+
+/** The address of a tunnel that is the same after each start, or why there is none. */
+function lasting(tunnels: Here["tunnels"]): { address?: string; refused?: string } {
+  const https = tunnels.filter((each) => each.public_url?.startsWith("https://"));
+  const address = https.find((each) => !each.address_changes)?.public_url;
+  if (address) return { address };
   const changing = https[0];
   return {
     refused: changing
-      ? `${insists} That of ${changing.kind_title} is another after each start, and what you entered over there would lead nowhere.`
-      : `${insists} This computer has none yet.`,
+      ? `That of ${changing.kind_title} is another after each start, and what you entered over there would lead nowhere.`
+      : "This computer has none yet.",
   };
 }
