@@ -227,6 +227,32 @@ async fn a_socket_that_is_lost_is_opened_again_at_once() {
 }
 
 #[tokio::test]
+async fn a_socket_that_is_lost_again_and_again_is_waited_for() {
+    let mut desk = Desk::start().await;
+    desk.inbox().await;
+    drop(desk.chat.ready().await);
+    drop(desk.chat.ready().await);
+
+    let socket = desk.until("waiting").await;
+
+    assert!(socket["until"].is_string() && socket["why"].is_string(), "{socket}");
+    assert_eq!(desk.chat.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn after_the_computer_has_slept_a_socket_is_asked_whether_anybody_is_there() {
+    let mut desk = Desk::start().await;
+    desk.inbox().await;
+    let mut line = desk.chat.ready().await;
+    desk.until("connected").await;
+
+    desk.app.clock.advance(jiff::SignedDuration::from_mins(10));
+
+    // Long before it has been silent for too long by a clock that stood still meanwhile.
+    assert!(matches!(line.next().await, Some(Message::Ping(_))));
+}
+
+#[tokio::test]
 async fn the_next_socket_is_opened_first_and_nothing_is_lost_between_them() {
     let mut desk = Desk::start().await;
     desk.inbox().await;
