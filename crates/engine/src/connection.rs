@@ -292,7 +292,8 @@ impl Engine {
         }
         if on && off {
             // Whether its credentials still work shows at the first call.
-            self.connection_ready(id).await?;
+            self.inner.store.switch_connection_on(id).await?;
+            self.let_go(id);
         }
         self.connection_changed();
         self.connection(id).await
@@ -410,15 +411,21 @@ impl Engine {
         self.inner.store.set_connection_fault(id, fault).await
     }
 
-    /// Notes that a connection can be used, and lets go on what waited for that: its syncs, and
-    /// telling its provider of inboxes.
+    /// Notes that a connection can be used, and lets go on what waited for that. One that is
+    /// switched off stays so: what is found out late does not switch it on.
     pub(crate) async fn connection_ready(&self, id: ConnectionId) -> store::Result<()> {
         self.inner.store.set_connection_ready(id, self.now()).await?;
+        self.let_go(id);
+        Ok(())
+    }
+
+    /// Lets go on what waits for a connection: its syncs, its sockets, and telling its provider of
+    /// inboxes.
+    fn let_go(&self, id: ConnectionId) {
         self.connection_changed();
         self.inner.registration.notify_one();
         self.try_sockets(id);
         self.wake_syncs();
-        Ok(())
     }
 
     /// Notes that only the user can let a connection in again, and why. One that is switched off
@@ -428,11 +435,8 @@ impl Engine {
         id: ConnectionId,
         why: String,
     ) -> store::Result<()> {
-        let connection = self.inner.store.connection(id).await?;
-        if connection.connection.state != ConnectionState::Off {
-            let state = ConnectionState::NeedsSignIn { why, since: self.now() };
-            self.inner.store.set_connection_state(id, state).await?;
-        }
+        let state = ConnectionState::NeedsSignIn { why, since: self.now() };
+        self.inner.store.set_connection_state(id, state).await?;
         self.connection_changed();
         Ok(())
     }

@@ -422,7 +422,10 @@ impl Engine {
         }
         self.connection_ready(id).await?;
         drop(held);
-        self.name_account(id).await;
+        // It may have been switched off while the answer was on its way.
+        if self.inner.store.connection(id).await?.connection.state != ConnectionState::Off {
+            self.name_account(id).await;
+        }
         Ok(self.connection(id).await?)
     }
 

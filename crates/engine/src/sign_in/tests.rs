@@ -922,6 +922,31 @@ async fn a_connection_is_switched_off_and_on_and_deleted_with_its_secrets() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_switched_off_stays_so_whatever_is_found_out_late() {
+    let bench = Bench::start().await;
+    let id = bench.connection().await;
+    let authorize = bench.engine.authorize(id).await.unwrap();
+    let landed = bench.provider.consent(&authorize.authorize_url);
+    bench.provider.hold();
+    let engine = bench.engine.clone();
+    let sign_in = tokio::spawn(async move { engine.complete_sign_in(&landed).await });
+    bench.provider.has_been_asked(1).await;
+
+    bench.engine.switch_connection(id, false).await.unwrap();
+    bench.provider.release();
+    sign_in.await.unwrap().unwrap();
+
+    assert_eq!(bench.row(id).await.connection.state, ConnectionState::Off);
+    // Nothing is called for it, and the tokens are there for when it is switched on.
+    assert!(bench.provider.books().asked_me.is_empty());
+    bench.engine.connection_needs_sign_in(id, "A late refusal.".into()).await.unwrap();
+    assert_eq!(bench.row(id).await.connection.state, ConnectionState::Off);
+    bench.engine.switch_connection(id, true).await.unwrap();
+    bench.call(id).await.unwrap();
+    assert_eq!(bench.row(id).await.connection.state, ConnectionState::Ready);
+}
+
+#[tokio::test]
 async fn a_connection_whose_connector_cannot_be_read_is_broken_until_it_can() {
     let bench = Bench::start().await;
     let id = bench.signed_in().await;

@@ -90,16 +90,34 @@ pub(super) fn update(
     get(db, id)
 }
 
+/// Notes what it can do. One that is switched off stays so, whatever was found out meanwhile.
 pub(super) fn set_state(db: &Connection, id: ConnectionId, state: &ConnectionState) -> Result<()> {
     changed_one(
         db.prepare_cached(
-            "update connections set state = :state, fault = null, fault_at = null where id = :id",
+            "update connections
+             set state = case when state ->> 'state' = 'off' then state else :state end,
+                 fault = null, fault_at = null
+             where id = :id",
         )?
         .execute(named_params! { ":state": to_json(state)?, ":id": id.get() })?,
     )
 }
 
-/// Notes that it can be used, and when it could again, if it had worked before.
+/// Switches one that is off on again; any other stays as it is. Nothing else ends `off`: what
+/// finds out that a connection works may have begun before it was switched off.
+pub(super) fn switch_on(db: &Connection, id: ConnectionId) -> Result<()> {
+    changed_one(
+        db.prepare_cached(
+            "update connections
+             set state = case when state ->> 'state' = 'off' then :state else state end
+             where id = :id",
+        )?
+        .execute(named_params! { ":state": to_json(&ConnectionState::Ready)?, ":id": id.get() })?,
+    )
+}
+
+/// Notes that it can be used, and when it could again, if it had worked before. One that is
+/// switched off stays so.
 pub(super) fn set_ready(db: &Connection, id: ConnectionId, at: Timestamp) -> Result<()> {
     changed_one(
         db.prepare_cached(
@@ -108,7 +126,8 @@ pub(super) fn set_ready(db: &Connection, id: ConnectionId, at: Timestamp) -> Res
                      when state ->> 'state' = 'needs_sign_in' and checked_at is not null then :at
                      else recovered_at
                  end,
-                 state = :state, fault = null, fault_at = null
+                 state = case when state ->> 'state' = 'off' then state else :state end,
+                 fault = null, fault_at = null
              where id = :id",
         )?
         .execute(named_params! {

@@ -414,7 +414,7 @@ impl Store {
     ) -> Result<Connection> {
         self.write(move |db| connections::update(db, id, name.as_deref(), settings.as_ref())).await
     }
-    /// Notes what it can do now.
+    /// Notes what it can do now; one that is switched off stays so.
     pub async fn set_connection_state(
         &self,
         id: ConnectionId,
@@ -422,7 +422,12 @@ impl Store {
     ) -> Result<()> {
         self.write(move |db| connections::set_state(db, id, &state)).await
     }
-    /// Notes that it can be used, and that it recovered, if it had worked before.
+    /// Switches it on again where it is off.
+    pub async fn switch_connection_on(&self, id: ConnectionId) -> Result<()> {
+        self.write(move |db| connections::switch_on(db, id)).await
+    }
+    /// Notes that it can be used, and that it recovered, if it had worked before; one that is
+    /// switched off stays so.
     pub async fn set_connection_ready(&self, id: ConnectionId, at: Timestamp) -> Result<()> {
         self.write(move |db| connections::set_ready(db, id, at)).await
     }
