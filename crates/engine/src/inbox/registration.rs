@@ -12,6 +12,7 @@ use domain::connector::{
     Ask, Connector, Each, Entries, HookSecret, OursAs, OursEncoding, Register, RegisterBy,
     SIGNING_SECRET, Single,
 };
+use domain::id::InboxId;
 use domain::inbox::{Inbox, Registration};
 use domain::json::Json;
 use domain::secret::{Secret, Secrets};
@@ -32,13 +33,14 @@ pub(crate) fn keep(engine: Engine) {
     let stopping = engine.inner.stopping.clone();
     tokio::spawn(stopping.run_until_cancelled_owned(async move {
         // Every start looks anew: the sandbox forgets its webhooks, and our port may be another.
-        let mut checked_all = false;
+        let mut looked = BTreeSet::new();
         loop {
-            engine.register_all(checked_all).await;
-            checked_all = true;
+            engine.register_all(&mut looked).await;
             let wake = engine.inner.registration.notified();
             // Either way it looks again.
-            checked_all &= tokio::time::timeout(INTERVAL, wake).await.is_ok();
+            if tokio::time::timeout(INTERVAL, wake).await.is_err() {
+                looked.clear();
+            }
         }
     }));
 }
@@ -84,20 +86,21 @@ const SINGLE: &str = "single";
 const OF_PARENT: char = '/';
 
 impl Engine {
-    async fn register_all(&self, trusting: bool) {
+    async fn register_all(&self, looked: &mut BTreeSet<InboxId>) {
         let inboxes = match self.inner.store.inboxes().await {
             Ok(inboxes) => inboxes,
             Err(error) => return tracing::error!(%error, "inboxes could not be read"),
         };
         for inbox in inboxes {
-            if let Err(error) = self.register(&inbox, trusting).await {
+            if let Err(error) = self.register(&inbox, looked).await {
                 tracing::warn!(inbox.id = %inbox.id, %error, "an inbox could not be registered");
             }
         }
     }
 
-    /// Registers one inbox where it is not. With `trusting`, what was registered is not asked for.
-    async fn register(&self, inbox: &Inbox, trusting: bool) -> Result<(), Error> {
+    /// Registers one inbox where it is not, and can be. What was registered of those that are
+    /// `looked` after is not asked for, and this is one of them from here on.
+    async fn register(&self, inbox: &Inbox, looked: &mut BTreeSet<InboxId>) -> Result<(), Error> {
         let Some((connection, connector)) = self.sender_of(inbox).await else { return Ok(()) };
         let Some(register) = &connector.register else { return Ok(()) };
         if connection.connection.state != ConnectionState::Ready
@@ -108,6 +111,7 @@ impl Engine {
             return Ok(());
         }
         let Some(url) = self.address_for(inbox) else { return Ok(()) };
+        let trusting = !looked.insert(inbox.id);
         let known = &inbox.inbox.registration;
         let told = matches!(known, Registration::Registered { url: told, .. } if *told == url);
         if told && trusting {

@@ -262,7 +262,7 @@ fn note(engine: &Engine) {
     note_noun(engine, Noun::Tunnels);
 }
 
-/// A public address came or went, which inboxes show as theirs.
+/// A public address came, was proved, or went, which inboxes show as theirs.
 fn note_address(engine: &Engine) {
     // Senders that can be told by API are told of the new one.
     engine.inner.registration.notify_one();

@@ -35,8 +35,12 @@ pub(super) async fn probe(engine: &Engine, slot: &Slot) -> bool {
     }
     let result = sent.map(|()| engine.inner.clock.now()).map_err(|fault| fault.to_string());
     let proved = result.is_ok();
-    slot.set_probed(up.order, result);
-    super::note(engine);
+    if slot.set_probed(up.order, result) {
+        // Senders are told of none but a proved address.
+        super::note_address(engine);
+    } else {
+        super::note(engine);
+    }
     proved
 }
 

@@ -144,14 +144,23 @@ impl Slot {
         self.now().phase = Phase::Up(up);
     }
 
-    /// A probe of this start came back, or did not. One of an earlier start says nothing.
-    pub(super) fn set_probed(&self, order: u64, result: Result<Timestamp, String>) {
-        if let Phase::Up(up) = &mut self.now().phase
-            && up.order == order
-        {
-            match result {
-                Ok(at) => (up.proved_at, up.why) = (Some(at), None),
-                Err(why) => up.why = Some(why),
+    /// A probe of this start came back, or did not. One of an earlier start says nothing. Says
+    /// whether this proves an address that was not proved before, or no longer.
+    pub(super) fn set_probed(&self, order: u64, result: Result<Timestamp, String>) -> bool {
+        let mut now = self.now();
+        let Phase::Up(up) = &mut now.phase else { return false };
+        if up.order != order {
+            return false;
+        }
+        match result {
+            Ok(at) => {
+                let is_news = up.proved(at).is_none();
+                (up.proved_at, up.why) = (Some(at), None);
+                is_news
+            }
+            Err(why) => {
+                up.why = Some(why);
+                false
             }
         }
     }
@@ -206,11 +215,11 @@ mod tests {
         };
 
         assert_eq!(slot.state(at(1000)), unproved(None));
-        slot.set_probed(7, Err("refused".into()));
+        assert!(!slot.set_probed(7, Err("refused".into())));
         assert_eq!(slot.state(at(1000)), unproved(Some("refused")));
-        slot.set_probed(6, Ok(at(1000)));
+        assert!(!slot.set_probed(6, Ok(at(1000))));
         assert_eq!(slot.state(at(1000)), unproved(Some("refused")));
-        slot.set_probed(7, Ok(at(1000)));
+        assert!(slot.set_probed(7, Ok(at(1000))));
         assert_eq!(
             slot.state(at(1000)),
             TunnelState::Reachable { public_url: public_url.clone(), proved_at: at(1000) }
@@ -228,5 +237,8 @@ mod tests {
         };
         assert_eq!(proved_at, Some(at(1000)));
         assert!(matches!(slot.state(at(879)), TunnelState::Unproved { .. }));
+
+        assert!(!slot.set_probed(7, Ok(at(1120))), "it was proved all the while");
+        assert!(slot.set_probed(7, Ok(at(1241))), "it was no longer");
     }
 }

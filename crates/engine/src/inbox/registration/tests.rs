@@ -1,30 +1,84 @@
 //! Registrations at a sender whose every answer a test decides.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{Method, Uri};
+use axum::extract::{Path, State};
+use axum::http::{Method, StatusCode, Uri};
+use bytes::Bytes;
 use domain::connection::NewConnection;
-use domain::id::{ConnectionId, InboxId};
+use domain::id::ConnectionId;
 use domain::inbox::NewInbox;
+use futures::future::BoxFuture;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::Config;
 use crate::clock::SystemClock;
 use crate::data_dir::DataDir;
 use crate::inbox::InboxRequest;
-use crate::tunnel::Environment;
+use crate::tunnel::{Environment, ServeIngress, TunnelRequest};
 use crate::vault::Vault;
 
 const KEY: &str = "abcdefghijklmnopqrstuvwxyz";
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A sender that answers in turn what it was told to, and notes what it was asked.
 #[derive(Clone, Default)]
 struct Sender {
     answers: Arc<Mutex<VecDeque<Value>>>,
     asked: Arc<Mutex<Vec<(String, Value)>>>,
+    heard: Arc<Notify>,
+}
+
+impl Sender {
+    /// Waits until it was asked for `path`.
+    async fn until_asked(&self, path: &str) {
+        let asked = async {
+            while !self.asked.lock().unwrap().iter().any(|(asked, _)| asked == path) {
+                self.heard.notified().await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, asked).await;
+        assert!(in_time.is_ok(), "{path} never came: {:?}", self.asked.lock().unwrap());
+    }
+}
+
+/// Serves a tunnel: the first probe finds nobody.
+#[derive(Default)]
+struct LateIngress {
+    was_knocked: Arc<AtomicBool>,
+}
+
+impl ServeIngress for LateIngress {
+    fn serve(
+        &self,
+        engine: Engine,
+        listener: tokio::net::TcpListener,
+        _: Option<http::HeaderName>,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, ()> {
+        let address = listener.local_addr().unwrap();
+        let was_knocked = Arc::clone(&self.was_knocked);
+        let probed = async move |Path(key): Path<String>, body: Bytes| {
+            if !was_knocked.swap(true, Ordering::Relaxed) {
+                return (StatusCode::SERVICE_UNAVAILABLE, Bytes::new());
+            }
+            let answer = engine.answer_probe(address, &key, &body).unwrap();
+            (StatusCode::from_u16(answer.status).unwrap(), answer.body)
+        };
+        let routes = Router::new().route("/in/{key}", axum::routing::post(probed));
+        Box::pin(async move {
+            let served =
+                axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned());
+            served.await.unwrap();
+        })
+    }
 }
 
 async fn answer(
@@ -35,6 +89,7 @@ async fn answer(
 ) -> axum::Json<Value> {
     let body = serde_json::from_str(&body).unwrap_or_default();
     sender.asked.lock().unwrap().push((format!("{method} {uri}"), body));
+    sender.heard.notify_one();
     axum::Json(sender.answers.lock().unwrap().pop_front().unwrap_or(json!({})))
 }
 
@@ -89,16 +144,7 @@ impl Bench {
         };
         let store = &engine.inner.store;
         let connection = store.create_connection(connection, engine.now()).await.unwrap();
-        let inbox = NewInbox {
-            name: "Orders".into(),
-            connector: "test".into(),
-            connection: Some(connection.id),
-            settings: Default::default(),
-            key: KEY.into(),
-            // Its address is told as it is, without a tunnel.
-            sandbox: true,
-            registration: Registration::Waiting,
-        };
+        let inbox = orders(connection.id);
         let inbox = store.create_inbox(inbox, engine.now()).await.unwrap().id;
         Self { engine, sender, inbox, connection: connection.id, _dir: dir }
     }
@@ -107,7 +153,7 @@ impl Bench {
     async fn register(&self, answers: impl IntoIterator<Item = Value>) -> Vec<(String, Value)> {
         self.sender.answers.lock().unwrap().extend(answers);
         let inbox = self.engine.inner.store.inbox(self.inbox).await.unwrap();
-        self.engine.register(&inbox, false).await.unwrap();
+        self.engine.register(&inbox, &mut BTreeSet::new()).await.unwrap();
         std::mem::take(&mut *self.sender.asked.lock().unwrap())
     }
 
@@ -155,6 +201,19 @@ impl Bench {
 
     fn url(&self) -> String {
         self.engine.inner.inboxes.local_url(KEY)
+    }
+}
+
+/// An inbox whose address is told as it is, without a tunnel.
+fn orders(connection: ConnectionId) -> NewInbox {
+    NewInbox {
+        name: "Orders".into(),
+        connector: "test".into(),
+        connection: Some(connection),
+        settings: Default::default(),
+        key: KEY.into(),
+        sandbox: true,
+        registration: Registration::Waiting,
     }
 }
 
@@ -403,6 +462,41 @@ async fn what_its_user_tells_by_hand_is_left_to_them_though_calls_could() {
     assert_eq!(inbox.secrets, None, "what is made by hand is signed with another");
     // It has an address that could be told.
     inbox.inbox.sandbox = true;
-    bench.engine.register(&inbox, false).await.unwrap();
+    bench.engine.register(&inbox, &mut BTreeSet::new()).await.unwrap();
     assert_eq!(*bench.sender.asked.lock().unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_sender_is_told_as_soon_as_the_address_is_proved() {
+    let bench = Bench::start(
+        "register:\n  rest: { create: { post: /hooks, json: { url: '{{ inbox.url }}' } }, id: .id }\n",
+    )
+    .await;
+    let key = "zyxwvutsrqponmlkjihgfedcba";
+    let store = &bench.engine.inner.store;
+    let inbox = NewInbox { sandbox: false, key: key.into(), ..orders(bench.connection) };
+    store.create_inbox(inbox, bench.engine.now()).await.unwrap();
+    store.delete_inbox(bench.inbox).await.unwrap();
+    let api = "http://127.0.0.1:1".parse().unwrap();
+    bench.engine.start(api, Arc::new(LateIngress::default())).await;
+
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let address = format!("http://127.0.0.1:{port}");
+    let tunnel = TunnelRequest {
+        kind: "own-url".into(),
+        name: String::new(),
+        settings: [("public_url", address.clone()), ("port", port.to_string())]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
+        secrets: Secrets::new(),
+    };
+    let tunnel = bench.engine.create_tunnel(tunnel).await.unwrap().tunnel.id;
+    bench.engine.start_tunnel(tunnel).await.unwrap();
+
+    bench.sender.until_asked("POST /hooks").await;
+
+    let (_, told) = bench.sender.asked.lock().unwrap().last().cloned().unwrap();
+    assert_eq!(told, json!({ "url": format!("{address}/in/{key}") }));
 }
