@@ -175,26 +175,43 @@ impl Engine {
         carried.push(credential.clone());
         let answer =
             self.call_with(connection, connector, request, &credential, purpose, watcher).await?;
-        if is_dead(&connector.errors, &answer) {
-            let secrets = self.secrets_known_to_provider(connection, &[&credential]).await;
-            let why = said(&over(&connector.errors, &answer, self.now()), &secrets, SAID);
-            if !purpose.is_trial {
-                self.connection_needs_sign_in(connection.id, why.clone()).await?;
-            }
-            return Err(Error::SignIn(why));
-        }
-        if !is_refused(&connector.errors, &answer) {
+        let credential = if is_dead(&connector.errors, &answer) {
+            self.over(connection, connector, &credential, &answer, purpose).await?
+        } else if is_refused(&connector.errors, &answer) {
+            self.renew(connection, &credential).await?
+        } else {
             return good(&connector.errors, answer, self.now());
-        }
-        let credential = self.renew(connection, &credential).await?;
+        };
         carried.push(credential.clone());
         let again =
             self.call_with(connection, connector, request, &credential, purpose, watcher).await?;
         let again = Answer { requests: again.requests + answer.requests, ..again };
+        if is_dead(&connector.errors, &again) {
+            self.over(connection, connector, &credential, &again, purpose).await?;
+            return Err(Error::Credentials(again.host));
+        }
         if is_refused(&connector.errors, &again) {
-            return self.refused_anew(connection, connector, again, purpose).await;
+            return self.refused_anew(connection, connector, &credential, again, purpose).await;
         }
         good(&connector.errors, again, self.now())
+    }
+
+    /// The sign-in of a connection is over, its provider says of a call that carried `refused`.
+    /// Where calls carry another credential by now, that one is the answer.
+    async fn over(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        refused: &Credential,
+        answer: &Answer,
+        purpose: Purpose<'_>,
+    ) -> Result<Credential, Error> {
+        let secrets = self.secrets_known_to_provider(connection, &[refused]).await;
+        let why = said(&over(&connector.errors, answer, self.now()), &secrets, SAID);
+        if purpose.is_trial {
+            return Err(Error::SignIn(why));
+        }
+        self.end_sign_in(connection, refused, why).await
     }
 
     /// What was just renewed is refused, too. Where one call shows whether the credentials work,
@@ -203,6 +220,7 @@ impl Engine {
         &self,
         connection: &Connection,
         connector: &Connector,
+        refused: &Credential,
         answer: Answer,
         purpose: Purpose<'_>,
     ) -> Result<Answer, Error> {
@@ -210,8 +228,8 @@ impl Engine {
             return Err(Error::Credentials(answer.host));
         }
         let why = format!("{} refuses a new token, too.", answer.host);
-        self.connection_needs_sign_in(connection.id, why.clone()).await?;
-        Err(Error::SignIn(why))
+        self.end_sign_in(connection, refused, why).await?;
+        Err(Error::Credentials(answer.host))
     }
 
     async fn call_with(

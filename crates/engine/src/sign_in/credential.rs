@@ -180,6 +180,53 @@ impl Engine {
         }
     }
 
+    /// Lets a connection wait for its user, and why: `refused` is over. What is said late of a
+    /// credential that calls no longer carry ends nothing: the one that they carry is the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SignIn`] with `why` where it is the one in force.
+    pub(crate) async fn end_sign_in(
+        &self,
+        connection: &Connection,
+        refused: &Credential,
+        why: String,
+    ) -> Result<Credential, Error> {
+        let mut held = self.inner.sign_ins.held(connection.id).lock_owned().await;
+        let in_force = self.in_force(&mut held, connection.id).await?;
+        if in_force.is_some_and(|in_force| in_force.is_same(refused)) {
+            return self.locked_out(connection.id, why).await;
+        }
+        self.take_turn(held, connection.id, Need::Call).await
+    }
+
+    /// What calls carry, whether it is good or not: nothing is renewed. None where a token has yet
+    /// to be had.
+    async fn in_force(
+        &self,
+        held: &mut Held,
+        id: ConnectionId,
+    ) -> Result<Option<Credential>, Error> {
+        if let Some(current) = &held.current {
+            return Ok(Some(current.credential.clone()));
+        }
+        let connection = self.inner.store.connection(id).await?;
+        let connector =
+            self.connector_of(&connection).map_err(|error| Error::Connector(error.to_string()))?;
+        let way = connector.auth.get(connection.connection.way as usize);
+        let way = way.ok_or_else(|| Error::Connector("it no longer has this way in".into()))?;
+        if matches!(way.kind, WayKind::None) {
+            return Ok(Some(Credential::default()));
+        }
+        let secrets = self.stored(held, &connection).await?;
+        if way.kind.token_facts().is_none() {
+            let values = self.values(&connection, &connector, &json!({}));
+            return Ok(Some(Carrier { way, secrets: &secrets, values: &values }.credential()?));
+        }
+        let there = secrets.get(ACCESS).is_some();
+        there.then(|| self.carried(&connection, &connector, way, &secrets)).transpose()
+    }
+
     /// Works on a task of its own: whoever asked may go away, and a token that is good once must
     /// not be spent without its answer being kept.
     async fn take_turn(

@@ -130,9 +130,7 @@ impl Engine {
             // One that ended well waits no more already, and a newer one may.
             if let Err(why) = end {
                 engine.inner.sign_ins.end(id);
-                if let Err(error) = engine.connection_needs_sign_in(id, why).await {
-                    tracing::warn!(%id, %error, "how a sign-in ended could not be noted");
-                }
+                engine.came_to_nothing(id, why).await;
             }
             engine.connection_changed();
         });

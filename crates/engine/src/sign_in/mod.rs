@@ -435,18 +435,26 @@ impl Engine {
         self.sign_in_failed(id, &Error::Denied(why.into())).await;
     }
 
-    /// Leaves word of why a sign-in came to nothing, for whoever looks at the connection. One whose
-    /// earlier sign-in still works goes on as it is.
+    /// Leaves word of why a sign-in came to nothing, as [`Engine::came_to_nothing`].
     async fn sign_in_failed(&self, id: ConnectionId, error: &Error) {
-        let Ok(connection) = self.inner.store.connection(id).await else { return };
-        if !matches!(connection.connection.state, ConnectionState::NeedsSignIn { .. }) {
-            return;
-        }
         let why = match error {
             Error::Denied(why) => format!("{why}. Sign in again, and allow what is asked for."),
             other => format!("{other}. Sign in again."),
         };
-        if let Err(error) = self.connection_needs_sign_in(id, begun(&why)).await {
+        self.came_to_nothing(id, begun(&why)).await;
+    }
+
+    /// Leaves word of why a sign-in came to nothing, for whoever looks at the connection. One whose
+    /// earlier sign-in still works, or that was signed in otherwise meanwhile, goes on as it is.
+    async fn came_to_nothing(&self, id: ConnectionId, why: String) {
+        // In its turn: a sign-in that is just being kept makes it ready.
+        let held = self.inner.sign_ins.held(id);
+        let _turn = held.lock().await;
+        let Ok(connection) = self.inner.store.connection(id).await else { return };
+        if !matches!(connection.connection.state, ConnectionState::NeedsSignIn { .. }) {
+            return;
+        }
+        if let Err(error) = self.connection_needs_sign_in(id, why).await {
             tracing::warn!(%id, %error, "why a sign-in failed was not stored");
         }
     }

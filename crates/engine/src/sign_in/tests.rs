@@ -52,6 +52,7 @@ auth:
       pkce: alone
   - id: pasted
     header_token: { header: x-token, prefix: 'Token ', pattern: 'tok_[a-z]+', example: tok_abc }
+errors: { code: .error, dead: [token_revoked] }
 check: { get: /me, query: { region: \"{{ token.region | default('none') }}\" }, account: .name }
 ";
 
@@ -97,6 +98,8 @@ struct Books {
     issued: u32,
     forms: Vec<HashMap<String, String>>,
     asked_me: Vec<String>,
+    /// Tokens that were taken back: calls with them are answered when the gate for those opens.
+    revoked: HashSet<String>,
 }
 
 /// A provider with one account.
@@ -107,6 +110,10 @@ struct Provider {
     came: Arc<watch::Sender<u32>>,
     /// One is taken by each request for tokens before it is answered.
     gate: Arc<Semaphore>,
+    /// How many calls with a token have come that was taken back.
+    late: Arc<watch::Sender<u32>>,
+    /// One is taken by each of those before it is answered.
+    late_gate: Arc<Semaphore>,
     url: String,
 }
 
@@ -117,6 +124,8 @@ impl Provider {
             books: Arc::default(),
             came: Arc::new(watch::Sender::new(0)),
             gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            late: Arc::new(watch::Sender::new(0)),
+            late_gate: Arc::new(Semaphore::new(0)),
             url: format!("http://{}", listener.local_addr().unwrap()),
         };
         let routes = Router::new()
@@ -226,10 +235,15 @@ async fn me(
     uri: axum::http::Uri,
     headers: HeaderMap,
 ) -> Response {
-    let mut books = provider.books();
-    books.asked_me.push(uri.query().unwrap_or_default().to_owned());
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    provider.books().asked_me.push(uri.query().unwrap_or_default().to_owned());
+    if bearer.is_some_and(|token| provider.books().revoked.contains(token)) {
+        provider.late.send_modify(|late| *late += 1);
+        provider.late_gate.acquire().await.unwrap().forget();
+        return (StatusCode::FORBIDDEN, r#"{"error": "token_revoked"}"#).into_response();
+    }
+    let books = provider.books();
     let known = bearer.is_some_and(|token| books.access.contains(token))
         || text("x-token") == Some("Token tok_good");
     if known {
@@ -733,6 +747,34 @@ async fn a_network_that_fails_is_no_reason_to_sign_in_again() {
 
     bench.provider.books().mood = Mood::Fair;
     bench.call(id).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_late_refusal_of_an_old_token_does_not_end_a_newer_sign_in() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    let take_back = async || {
+        let token = bench.secrets(id).await.get("access_token").unwrap().expose().to_owned();
+        bench.provider.books().revoked.insert(token);
+    };
+    take_back().await;
+    let engine = bench.engine.clone();
+    let caller = tokio::spawn(async move { engine.check_connection(id).await });
+    bench.provider.late.subscribe().wait_for(|late| *late == 1).await.unwrap();
+
+    bench.sign_in(id).await;
+    bench.provider.late_gate.add_permits(1);
+
+    // It is called again with what the user has just brought.
+    caller.await.unwrap().unwrap();
+    assert_eq!(bench.row(id).await.connection.state, ConnectionState::Ready);
+
+    // The same word about the token in force ends the sign-in.
+    take_back().await;
+    bench.provider.late_gate.add_permits(1);
+    assert!(bench.call(id).await.is_err());
+    let why = bench.why(id).await;
+    assert!(why.contains("says that the sign-in is over"), "{why}");
 }
 
 #[tokio::test]
