@@ -494,6 +494,16 @@ pub(crate) fn is_dead(errors: &Errors, answer: &Answer) -> bool {
     heard(answer, |heard| errors.dead.iter().any(|it| heard.is(it, errors)))
 }
 
+/// The code that an answer holds where the connector looks for one.
+pub(crate) fn code(errors: &Errors, answer: &Answer) -> Option<String> {
+    heard(answer, |heard| heard.code(errors))
+}
+
+/// Whether an answer says, in the connector's words, that it was too much.
+pub(crate) fn is_too_much(connector: &Connector, answer: &Answer) -> bool {
+    heard(answer, |heard| domain::budget::is_over(&connector.limit, &connector.errors, heard))
+}
+
 /// Tells an answer that is one from a fault.
 fn good(errors: &Errors, answer: Answer, now: Timestamp) -> Result<Answer, Error> {
     let in_200 = errors.in_200.as_ref();

@@ -35,7 +35,7 @@ use self::trace::Trace;
 use crate::clock::Clock;
 use crate::{store, vault};
 
-pub(crate) use self::call::{ApiRequest, Purpose, is_dead};
+pub(crate) use self::call::{ApiRequest, Purpose, code, is_dead, is_too_much};
 pub(crate) use self::carried::Carried;
 pub(crate) use self::foreign::said;
 pub(crate) use self::socket::{LARGEST, Socket};

@@ -434,7 +434,7 @@ impl Engine {
         let callback = it.callback();
         let (mut secrets, renewed) = self.with_subject(held, it, it.secrets.clone(), false).await?;
         let mut outcome = self.exchange(it, &secrets, &callback).await;
-        if matches!(outcome, Err(Fault::Refused { .. })) && !renewed {
+        if outcome.as_ref().is_err_and(Fault::may_be_the_token) && !renewed {
             let again = self.with_subject(held, it, secrets.clone(), true).await?;
             if again.1 {
                 secrets = again.0;

@@ -86,6 +86,8 @@ enum Mood {
     RefusesIn200,
     /// It says no, and says the token again that it was given.
     RefusesAloud,
+    /// Something before it answers with this status, and with words in JSON.
+    Words(u16),
 }
 
 #[derive(Default)]
@@ -191,6 +193,10 @@ async fn token(State(provider): State<Provider>, headers: HeaderMap, body: Bytes
     match books.mood {
         Mood::Status(status) => {
             return (StatusCode::from_u16(status).unwrap(), "sorry").into_response();
+        }
+        Mood::Words(status) => {
+            let said = r#"{"status": 400, "error": "Bad Request", "message": "No route"}"#;
+            return (StatusCode::from_u16(status).unwrap(), said).into_response();
         }
         Mood::RefusesIn200 => return r#"{"problem": "bad_verification_code"}"#.into_response(),
         Mood::RefusesAloud => {
@@ -744,6 +750,24 @@ async fn a_network_that_fails_is_no_reason_to_sign_in_again() {
     bench.clock.advance(400);
     assert!(bench.call(id).await.is_err());
     assert_eq!(bench.row(id).await.connection.state, ConnectionState::Ready);
+
+    bench.provider.books().mood = Mood::Fair;
+    bench.call(id).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_in_no_word_of_oauth_is_no_reason_to_sign_in_again() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    bench.clock.advance(3_700);
+
+    for mood in
+        [400, 401].into_iter().flat_map(|status| [Mood::Status(status), Mood::Words(status)])
+    {
+        bench.provider.books().mood = mood;
+        assert!(bench.call(id).await.is_err());
+        assert_eq!(bench.row(id).await.connection.state, ConnectionState::Ready);
+    }
 
     bench.provider.books().mood = Mood::Fair;
     bench.call(id).await.unwrap();

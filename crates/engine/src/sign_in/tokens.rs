@@ -91,6 +91,16 @@ pub(super) enum Fault {
     Failed(outgoing::Error),
 }
 
+impl Fault {
+    /// Whether the token that was exchanged may be the reason.
+    pub(super) const fn may_be_the_token(&self) -> bool {
+        match self {
+            Self::Refused { .. } => true,
+            Self::Failed(error) => matches!(error, outgoing::Error::Status { status: 401, .. }),
+        }
+    }
+}
+
 impl<E: Into<outgoing::Error>> From<E> for Fault {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
@@ -306,7 +316,8 @@ impl Engine {
         let unfit = || outgoing::Error::Connector("it has no token answer".into());
         let facts = it.kind.token_facts().ok_or_else(unfit)?;
         let mask = |text: &str| without(&without(text, carried), it.secrets);
-        let json = read(it.connector, &facts, answer, now, mask)?;
+        let is_call = matches!(it.kind, WayKind::AppJwtExchange(_) | WayKind::TokenExchange(_));
+        let json = read(it.connector, &facts, answer, now, is_call, mask)?;
         let tokens = Tokens::read(&json, &facts, now).ok_or_else(|| outgoing::Error::Answer {
             host: answer.host.clone(),
             why: "it brings no access token".into(),
@@ -557,12 +568,14 @@ fn basic(id: &str, secret: &Secret) -> Secret {
     Secret::new(format!("Basic {}", BASE64_STANDARD.encode(&*pair)))
 }
 
-/// Tells tokens from a refusal, and a refusal from a fault.
+/// Tells tokens from a refusal, and a refusal from a fault. `is_call` where a call of the API was
+/// answered, and no token endpoint.
 fn read(
     connector: &Connector,
     facts: &TokenFacts<'_>,
     answer: &Answer,
     now: Timestamp,
+    is_call: bool,
     mask: impl Fn(&str) -> String,
 ) -> Result<Json, Fault> {
     let json = parse_answer(&answer.body);
@@ -607,14 +620,41 @@ fn read(
                 None => Ok(json_of),
             }
         }
-        400 | 401 | 403 => match text("error") {
+        400 | 401 | 403 => match word(connector, answer, json.as_ref()) {
             Some(code) if is_passing(&code) => Err(failed()),
             Some(code) => Err(refused(&code)),
-            None if answer.status == 403 => Err(failed()),
-            None => Err(refused(&format!("status {}", answer.status))),
+            // A call of the API's own is refused in its own shape.
+            None if is_call && answer.status == 401 && message().is_some() => {
+                Err(refused("status 401"))
+            }
+            None => Err(failed()),
         },
         _ => Err(failed()),
     }
+}
+
+/// The provider's own word for a refusal: an error of OAuth, or a code where the connector looks for
+/// one. A status alone, a web page, or words in JSON may come of anything on the way, for a minute,
+/// and end no sign-in.
+fn word(connector: &Connector, answer: &Answer, json: Option<&Json>) -> Option<String> {
+    if outgoing::is_too_much(connector, answer) {
+        return None;
+    }
+    let text = |name| json?.get(name)?.as_text();
+    let described = text("error_description").is_some();
+    let oauth = text("error").filter(|error| described || is_code(error));
+    oauth.or_else(|| {
+        let own = || outgoing::code(&connector.errors, answer);
+        // What may not be done is no word about who asks.
+        (answer.status != 403).then(own).flatten().filter(|code| is_code(code))
+    })
+}
+
+/// Whether a text is a code, `invalid_grant` or `BAD_REFRESH_TOKEN`, and no words and no status.
+fn is_code(text: &str) -> bool {
+    let has = |is: fn(&char) -> bool| text.chars().any(|letter| is(&letter));
+    text.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-.".contains(letter))
+        && has(char::is_ascii_lowercase) != has(char::is_ascii_uppercase)
 }
 
 /// What an answer is that is no token answer.
@@ -643,5 +683,31 @@ fn clock_off(headers: &HeaderMap, now: Timestamp) -> Option<String> {
 
 /// Errors that say nothing about what was given.
 fn is_passing(code: &str) -> bool {
-    matches!(code, "temporarily_unavailable" | "server_error" | "rate_limited" | "ratelimited")
+    matches!(
+        code,
+        "temporarily_unavailable"
+            | "server_error"
+            | "internal_error"
+            | "internal_server_error"
+            | "fatal_error"
+            | "service_unavailable"
+            | "request_timeout"
+            | "rate_limited"
+            | "ratelimited"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_code;
+
+    #[test]
+    fn a_code_is_told_from_words_and_from_a_status() {
+        for code in ["invalid_grant", "BAD_REFRESH_TOKEN", "AUTH-012", "service.not_authorized"] {
+            assert!(is_code(code), "{code}");
+        }
+        for not in ["", "Bad Request", "Unauthorized", "401", "no such route"] {
+            assert!(!is_code(not), "{not}");
+        }
+    }
 }
