@@ -1,6 +1,6 @@
 //! Connections: accounts of the user at connectors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -37,14 +37,17 @@ pub struct NewConnection {
     pub connector: String,
     /// The user's name for it.
     pub name: String,
-    /// Which of the connector's ways in, by its place in the list.
-    pub way: u32,
+    /// Which of the connector's ways in, by its id: its place changes when an own connector does.
+    pub way: String,
     /// The connector's settings, filled in.
     pub settings: BTreeMap<String, String>,
     /// Whether it is the sandbox's.
     pub sandbox: bool,
     /// What it can do.
     pub state: ConnectionState,
+    /// Where its secrets may go: the hosts that it could call when the user gave them. `None` where
+    /// an older version did not note that.
+    pub given_to: Option<BTreeSet<String>>,
 }
 
 /// A connection as stored.

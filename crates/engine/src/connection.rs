@@ -16,12 +16,11 @@ use domain::id::ConnectionId;
 use domain::json::Json;
 use domain::record::RecordFilter;
 use domain::secret::{Secret, Secrets};
-use serde_json::json;
 
 use crate::changes::{Notice, Noun};
 use crate::field::{self, Missing, Problem};
 use crate::outgoing::{self, ApiRequest, Exchange, Purpose};
-use crate::sign_in::{DeviceCode, Revoked};
+use crate::sign_in::{self, DeviceCode, Revoked};
 use crate::{Engine, store, vault};
 
 /// How long a name or a setting may be, in characters.
@@ -176,7 +175,7 @@ impl Engine {
         request: ConnectionRequest,
     ) -> Result<ConnectionStatus, Error> {
         let connector = self.connectable(&request.connector)?;
-        let (place, way) = connector.way(request.way.as_deref()).ok_or_else(|| {
+        let way = connector.way(request.way.as_deref()).ok_or_else(|| {
             let known: Vec<_> = connector.auth.iter().map(|way| way.id.as_str()).collect();
             wrong("way", format!("is not one of `{}`", known.join("`, `")))
         })?;
@@ -195,13 +194,16 @@ impl Engine {
         let new = NewConnection {
             name: name(&request.name, &connector.name)?,
             connector: request.connector,
-            way: place,
+            way: way.id.clone(),
             settings,
             sandbox: connector.status == Status::Sandbox,
             state: needs,
+            given_to: None,
         };
         let connection = self.inner.store.create_connection(new, self.now()).await?;
         let id = connection.id;
+        let hosts = self.movable_hosts(&connection, &connector);
+        self.inner.store.set_connection_given_to(id, hosts).await?;
         if !secrets.is_empty()
             && let Err(error) = self.keep_secrets(&connection, &secrets, None).await
         {
@@ -243,21 +245,28 @@ impl Engine {
                 Some(self::settings(&connector, way, all)?)
             }
         };
-        let secrets = self::secrets(way, &secrets, Missing::Allowed)?;
-        let moved = settings.as_ref().is_some_and(|it| *it != before.connection.settings);
-
-        // First of all: from here on nothing carries the old host's credentials to a new one.
-        if let Some(settings) = &settings {
-            self.hold_if_moved(&connector, way, &before, settings).await?;
+        let mut there = before.clone();
+        there
+            .connection
+            .settings
+            .clone_from(settings.as_ref().unwrap_or(&before.connection.settings));
+        // What was given for another host does not go along: all of it is given again, or nothing.
+        let moved = self.has_moved(&there, &connector);
+        let missing =
+            if moved && !secrets.is_empty() { Missing::Refused } else { Missing::Allowed };
+        let secrets = self::secrets(way, &secrets, missing)?;
+        let anew = there.connection.settings != before.connection.settings;
+        if moved && before.secrets.is_some() && !matches!(way.kind, WayKind::None) {
+            self.connection_needs_sign_in(id, sign_in::moved(way).into()).await?;
         }
         let after = self.inner.store.update_connection(id, name, settings).await?;
         self.inner.outgoing.forget(id);
         self.inner.sign_ins.forget_credential(id).await;
         // The next one is opened with what is in force then.
-        let changed = moved || !secrets.is_empty();
+        let changed = anew || !secrets.is_empty();
         let barred = if changed { Some(self.bar_sockets(id).await) } else { None };
         if !secrets.is_empty() {
-            self.change_secrets(id, way, &secrets).await?;
+            self.change_secrets(id, &connector, way, &secrets).await?;
         }
         drop(barred);
         self.tell_mode(&after, way, &secrets).await?;
@@ -464,34 +473,6 @@ impl Engine {
         }
     }
 
-    /// Lets a connection wait for its user when `settings` lead to another host than before.
-    async fn hold_if_moved(
-        &self,
-        connector: &Connector,
-        way: &Way,
-        before: &Connection,
-        settings: &BTreeMap<String, String>,
-    ) -> Result<(), Error> {
-        if before.secrets.is_none() || matches!(way.kind, WayKind::None) {
-            return Ok(());
-        }
-        let hosts = |connection: &Connection| {
-            let values = self.values(connection, connector, &json!({}));
-            self.reach(connector, &values).ok().map(|reach| reach.hosts)
-        };
-        let mut after = before.clone();
-        after.connection.settings = settings.clone();
-        if hosts(before) == hosts(&after) {
-            return Ok(());
-        }
-        let why = if way.signs_in() {
-            "Its settings lead to another host. Sign in there."
-        } else {
-            "Its settings lead to another host. Enter its token again."
-        };
-        Ok(self.connection_needs_sign_in(before.id, why.into()).await?)
-    }
-
     /// Secrets that were entered make a connection ready, as far as its first check shows; one
     /// that was never signed in stays as it is.
     async fn take_secrets(&self, after: &Connection, given: &Secrets) -> Result<(), Error> {
@@ -601,7 +582,7 @@ impl Counts {
 
 /// The way in that a connection uses.
 fn way_of<'a>(connector: &'a Connector, connection: &Connection) -> Option<&'a Way> {
-    connector.auth.get(usize::try_from(connection.connection.way).ok()?)
+    connector.way(Some(&connection.connection.way))
 }
 
 /// Whether a sign-in by this way can be taken back at the provider.

@@ -154,6 +154,11 @@ impl Connectors {
         }
     }
 
+    /// Whether it is one of the user's own.
+    pub(crate) fn is_own(&self, id: &str) -> bool {
+        self.inner.shipped(id).is_none()
+    }
+
     /// All of them by name, broken ones at the end. Looks for changes first.
     pub fn all(&self) -> Vec<Listed> {
         self.refresh();

@@ -249,6 +249,7 @@ impl Engine {
         tunnel::stop_all(self).await;
         socket::stop(self).await;
         sync::stop(self).await;
+        self.inner.sign_ins.finish().await;
         self.write_ledger().await;
         if let Err(error) = self.inner.store.close().await {
             tracing::error!("the store was not closed well: {error}");

@@ -258,18 +258,20 @@ impl JsonSchema for Check {
 
 impl Connector {
     /// The way in of this id; the first where none is named.
-    pub fn way(&self, id: Option<&str>) -> Option<(u32, &Way)> {
-        let mut ways = (0..).zip(&self.auth);
+    pub fn way(&self, id: Option<&str>) -> Option<&Way> {
         match id {
-            None => ways.next(),
-            Some(id) => ways.find(|(_, way)| way.id == id),
+            None => self.auth.first(),
+            Some(id) => self.auth.iter().find(|way| way.id == id).or_else(|| {
+                // What an older version stored: its place.
+                self.auth.get(id.parse::<usize>().ok()?)
+            }),
         }
     }
 
-    /// What settings are where nobody fills them in, for the way in at this place: their default,
-    /// or an empty text where they may be left out. The others are missing then.
-    pub fn unfilled(&self, way: u32) -> serde_json::Map<String, serde_json::Value> {
-        let way = usize::try_from(way).ok().and_then(|place| self.auth.get(place));
+    /// What settings are where nobody fills them in, for the way in of this id: their default, or
+    /// an empty text where they may be left out. The others are missing then.
+    pub fn unfilled(&self, way: &str) -> serde_json::Map<String, serde_json::Value> {
+        let way = self.way(Some(way));
         let fields = way.into_iter().flat_map(Way::fields);
         let fields = fields.filter(|field| !field.secret).chain(self.setting_fields());
         let value = |field: &Field| {

@@ -259,7 +259,7 @@ impl Engine {
         let socket = connector.socket.as_ref().ok_or_else(none)?;
         let missing = || Error::Field { field: "connection".into(), problem: "is missing".into() };
         let connection = connection.ok_or_else(missing)?;
-        let way = connector.auth.get(connection.connection.way as usize);
+        let way = connector.way(Some(&connection.connection.way));
         let opens = connection.connection.connector == connector.id
             && way.is_some_and(|way| socket.opens_by(way));
         if !opens {

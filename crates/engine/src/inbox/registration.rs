@@ -522,7 +522,7 @@ impl Engine {
 
 /// Whether this connection's sender can be told by calls alone.
 fn can_register(register: &Register, connection: &Connection, connector: &Connector) -> bool {
-    let way = connector.auth.get(connection.connection.way as usize);
+    let way = connector.way(Some(&connection.connection.way));
     let may = register.ways.is_empty() || way.is_some_and(|way| register.ways.contains(&way.id));
     register.is_by_calls() && may
 }

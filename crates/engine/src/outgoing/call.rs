@@ -1,5 +1,6 @@
 //! Calls for a connection: its address, its credential, its budget.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use domain::connector::{Ask, Connector, Content, Errors, Rendered, Status, rende
 use domain::json::Json;
 use domain::paging::PageRequest;
 use domain::reach::{NamedBy, Reach};
-use domain::template::{self, Place};
+use domain::template::{self, Place, Template};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -301,7 +302,7 @@ impl Engine {
         let given = connection.connection.settings.iter();
         let given = given.map(|(name, value)| (name.clone(), Value::String(value.clone())));
         let settings: serde_json::Map<_, _> =
-            connector.unfilled(connection.connection.way).into_iter().chain(given).collect();
+            connector.unfilled(&connection.connection.way).into_iter().chain(given).collect();
         let mut values = json!({ "settings": settings, "token": token });
         if let Some(sandbox) = self.sandbox_for(connector) {
             values["sandbox"] = json!({ "url": sandbox.as_str().trim_end_matches('/') });
@@ -315,19 +316,16 @@ impl Engine {
         for host in &connector.hosts {
             hosts.push(host.render(Place::Address, values)?.to_ascii_lowercase());
         }
-        let mut typed = false;
         if let Some(base) = &connector.base_url {
-            // A host that is filled in from a setting alone, with no suffix of the provider's, is
-            // one that the user typed.
-            typed = is_typed(base.text());
             hosts.extend(host_of(&base.render(Place::Address, values)?));
         }
-        for way in &connector.auth {
-            for (_, url) in way.kind.addresses() {
-                // One that speaks of the callback cannot be filled in yet; `hosts` names it.
-                hosts.extend(url.render(Place::Address, values).ok().and_then(|url| host_of(&url)));
-            }
-        }
+        hosts.extend(sign_in_addresses(connector).filter_map(|url| {
+            // One that speaks of the callback cannot be filled in yet; `hosts` names it.
+            url.render(Place::Address, values).ok().and_then(|url| host_of(&url))
+        }));
+        // A host that is filled in from a setting alone, with no suffix of the provider's, is one
+        // that the user typed.
+        let typed = connector.base_url.as_ref().is_some_and(|base| is_typed(base.text()));
         Ok(Reach {
             hosts,
             typed,
@@ -336,11 +334,43 @@ impl Engine {
         })
     }
 
+    /// The hosts that a connection may call and that may change under it: those that its settings
+    /// fill in and, of an own connector, all. What a sign-in said is held to patterns elsewhere.
+    pub(crate) fn movable_hosts(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+    ) -> BTreeSet<String> {
+        let values = self.values(connection, connector, &json!({}));
+        let own = self.inner.connectors.is_own(&connector.id);
+        let movable = |url: &&Template| own || url.text().contains("{{");
+        let fill = |url: &Template| url.render(Place::Address, &values).ok();
+        let hosts = connector.hosts.iter().filter(movable).filter_map(fill);
+        let addresses = connector.base_url.iter().chain(sign_in_addresses(connector));
+        let addresses = addresses.filter(movable).filter_map(fill);
+        hosts
+            .map(|host| host.to_ascii_lowercase())
+            .chain(addresses.filter_map(|url| host_of(&url)))
+            .collect()
+    }
+
+    /// Whether a connection may call a host now that its secrets were not given for: its settings
+    /// have changed since, or an own connector has.
+    pub(crate) fn has_moved(&self, connection: &Connection, connector: &Connector) -> bool {
+        let Some(given_to) = &connection.connection.given_to else { return false };
+        !self.movable_hosts(connection, connector).is_subset(given_to)
+    }
+
     /// The address of the sandbox, for its own connector and no other.
     fn sandbox_for(&self, connector: &Connector) -> Option<Url> {
         let is_sandbox = connector.status == Status::Sandbox;
         self.sandbox().filter(|_| is_sandbox).map(|sandbox| sandbox.url.clone())
     }
+}
+
+/// The addresses of its ways in.
+fn sign_in_addresses(connector: &Connector) -> impl Iterator<Item = &Template> {
+    connector.auth.iter().flat_map(|way| way.kind.addresses()).map(|(_, url)| url)
 }
 
 /// Whether the host of an address is one setting and nothing else.

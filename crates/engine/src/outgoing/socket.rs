@@ -72,7 +72,7 @@ impl Engine {
         name: &str,
         credential: &Credential,
     ) -> Result<Credential, Error> {
-        let way = connector.auth.get(connection.connection.way as usize);
+        let way = connector.way(Some(&connection.connection.way));
         let way = way.ok_or_else(|| Error::Connector("it no longer has this way in".into()))?;
         let field = way.fields().into_iter().find(|field| field.secret && field.name == name);
         let Some(field) = field else {

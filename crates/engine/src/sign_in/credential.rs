@@ -142,7 +142,9 @@ impl Engine {
     /// [`Error::SignIn`] where only the user can let the connection in again.
     pub(crate) async fn credential(&self, connection: &Connection) -> Result<Credential, Error> {
         let held = self.inner.sign_ins.held(connection.id).lock_owned().await;
-        match held.fresh(self.now()) {
+        // An own connector may have changed since it was last asked for.
+        let moved = self.connector_of(connection).is_ok_and(|it| self.has_moved(connection, &it));
+        match held.fresh(self.now()).filter(|_| !moved) {
             Some(credential) => Ok(credential),
             None => self.take_turn(held, connection.id, Need::Call).await,
         }
@@ -213,7 +215,7 @@ impl Engine {
         let connection = self.inner.store.connection(id).await?;
         let connector =
             self.connector_of(&connection).map_err(|error| Error::Connector(error.to_string()))?;
-        let way = connector.auth.get(connection.connection.way as usize);
+        let way = connector.way(Some(&connection.connection.way));
         let way = way.ok_or_else(|| Error::Connector("it no longer has this way in".into()))?;
         if matches!(way.kind, WayKind::None) {
             return Ok(Some(Credential::default()));
@@ -236,7 +238,7 @@ impl Engine {
         need: Need,
     ) -> Result<Credential, Error> {
         let engine = self.clone();
-        let task = tokio::spawn(async move {
+        let task = self.inner.sign_ins.exchanges.spawn(async move {
             held.current = None;
             let outcome = engine.find(&mut held, id, need).await;
             if held.current.is_some() {
@@ -270,10 +272,13 @@ impl Engine {
         }
         let connector =
             self.connector_of(&connection).map_err(|error| Error::Connector(error.to_string()))?;
-        let way = connector.auth.get(connection.connection.way as usize);
+        let way = connector.way(Some(&connection.connection.way));
         let way = way.ok_or_else(|| Error::Connector("it no longer has this way in".into()))?;
         if matches!(way.kind, WayKind::None) {
             return Ok(held.keep(Credential::default(), None));
+        }
+        if self.has_moved(&connection, &connector) {
+            return self.locked_out(id, moved(way).into()).await;
         }
         let mut secrets = self.stored(held, &connection).await?;
         if way.kind.token_facts().is_none() {
@@ -577,13 +582,20 @@ impl Engine {
     pub(crate) async fn change_secrets(
         &self,
         id: ConnectionId,
+        connector: &Connector,
         way: &Way,
         given: &Secrets,
     ) -> Result<(), Error> {
         let held = self.inner.sign_ins.held(id);
         let mut held = held.lock().await;
         let connection = self.inner.store.connection(id).await?;
-        let mut secrets = self.stored_or_none(&mut held, &connection).await?;
+        let moved = self.has_moved(&connection, connector);
+        let mut secrets = if moved {
+            // None of those that were given for another host goes along.
+            Secrets::new()
+        } else {
+            self.stored_or_none(&mut held, &connection).await?
+        };
         for (name, values) in given.iter() {
             secrets.remove(name);
             for value in values.iter().filter(|value| !value.expose().is_empty()) {
@@ -597,6 +609,10 @@ impl Engine {
         }
         let ends = connection.token_expires_at.filter(|_| !anew);
         self.keep_secrets(&connection, &secrets, ends).await?;
+        if moved || connection.connection.given_to.is_none() {
+            let hosts = self.movable_hosts(&connection, connector);
+            self.inner.store.set_connection_given_to(id, hosts).await?;
+        }
         held.forget();
         Ok(())
     }
@@ -673,6 +689,16 @@ impl Engine {
     async fn locked_out<T>(&self, id: ConnectionId, why: String) -> Result<T, Error> {
         self.connection_needs_sign_in(id, why.clone()).await?;
         Err(Error::SignIn(why))
+    }
+}
+
+/// What the user is told where secrets were given for other hosts than those that would be called
+/// now.
+pub(crate) fn moved(way: &Way) -> &'static str {
+    if way.signs_in() {
+        "Its settings lead to another host. Sign in there."
+    } else {
+        "Its settings lead to another host. Enter its token again."
     }
 }
 

@@ -54,8 +54,8 @@ impl Engine {
         let Asked { device_code, shown, complete, every, lives } = asked;
         let stop = CancellationToken::new();
         let until = Instant::now() + lives;
-        let waiting =
-            Waiting { for_what: ForWhat::Device(shown.clone()), until, stop: stop.clone() };
+        let for_what = ForWhat::Device(shown.clone());
+        let waiting = Waiting { for_what, until, stop: stop.clone(), closed: None };
         self.inner.sign_ins.begin(connection.id, waiting);
         self.connection_changed();
         self.wait_for_code(connection.id, device_code, every, until, stop);

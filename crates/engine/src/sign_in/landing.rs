@@ -62,15 +62,18 @@ impl Listener {
     }
 }
 
-/// Answers on `listener` until `until`, or until `stop` is told. It is closed then, and a request
-/// that is being answered is answered still.
+/// Answers on `listener` until `until`, or until `stop` is told. It is closed then, which `closed`
+/// is told, and a request that is being answered is answered still.
 pub(super) fn listen(
     engine: Engine,
     id: ConnectionId,
     listener: Listener,
     until: Instant,
     stop: CancellationToken,
+    closed: CancellationToken,
 ) {
+    // Dropped with the task in whatever way that ends, so that nobody waits for ever.
+    let closed = closed.drop_guard();
     tokio::spawn(async move {
         let room = Arc::new(Semaphore::new(CONNECTIONS));
         let stopping = engine.inner.stopping.clone();
@@ -98,6 +101,7 @@ pub(super) fn listen(
             engine.nobody_came_back(id).await;
         }
         drop(listener);
+        drop(closed);
         engine.connection_changed();
     });
 }

@@ -45,6 +45,7 @@ use crate::{Engine, connection, outgoing, store, vault};
 
 pub(crate) use self::carry::Credential;
 pub use self::carry::MailLogin;
+pub(crate) use self::credential::moved;
 use self::landing::Listener;
 pub use self::revoke::Revoked;
 pub(crate) use self::tokens::LIVES;
@@ -143,12 +144,35 @@ impl Engine {
         let connector = self.connector_of(&connection)?;
         let way = way(&connector, &connection)?;
         self.inner.vault.state().await?;
+        self.refuse_moved(&connection, &connector, way)?;
         match way.kind.inner() {
             WayKind::OauthCode(oauth) => self.open_browser(&connection, &connector, oauth).await,
             WayKind::Device(device) => {
                 self.ask_for_device_code(&connection, &connector, device).await
             }
             _ => Err(Error::NotNeeded),
+        }
+    }
+
+    /// A sign-in sends what the user has given beside it, such as the secret of an app: not to
+    /// another host than it was given for.
+    fn refuse_moved(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        way: &Way,
+    ) -> Result<(), connection::Error> {
+        let given = way.fields().into_iter().find(|field| field.secret);
+        match given {
+            Some(field)
+                if connection.secrets.is_some() && self.has_moved(connection, connector) =>
+            {
+                Err(connection::Error::Field {
+                    field: field.name,
+                    problem: "was given for another host; enter it again".into(),
+                })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -159,6 +183,7 @@ impl Engine {
         oauth: &OauthCode,
     ) -> Result<Authorize, Error> {
         let id = connection.id;
+        self.inner.sign_ins.end_before_next(id).await;
         let (listener, redirect) = self.way_back(oauth).await?;
         let state = Secret::new(oauth2::CsrfToken::new_random_len(32).into_secret());
         let (challenge, verifier) = oauth2::PkceCodeChallenge::new_random_sha256();
@@ -177,9 +202,11 @@ impl Engine {
             for_what: ForWhat::Browser(Box::new(browser)),
             until: Instant::now() + PATIENCE,
             stop: CancellationToken::new(),
+            closed: listener.is_some().then(CancellationToken::new),
         };
-        if let Some(listener) = listener {
-            landing::listen(self.clone(), id, listener, waiting.until, waiting.stop.clone());
+        if let (Some(listener), Some(closed)) = (listener, waiting.closed.clone()) {
+            let stop = waiting.stop.clone();
+            landing::listen(self.clone(), id, listener, waiting.until, stop, closed);
         }
         self.inner.sign_ins.begin(id, waiting);
         self.connection_changed();
@@ -218,7 +245,7 @@ impl Engine {
         let belongs = |browser: &Browser| landed.belongs(at, browser);
         let (id, browser, stop) = self.inner.sign_ins.take(landed.state.as_ref(), belongs)?;
         let engine = self.clone();
-        let task = tokio::spawn(async move {
+        let task = self.inner.sign_ins.exchanges.spawn(async move {
             let _end = stop.drop_guard();
             let outcome = engine.finish(id, &browser, &landed).await;
             if let Err(error) = &outcome {
@@ -404,6 +431,7 @@ impl Engine {
         grant: Grant<'_>,
     ) -> Result<ConnectionStatus, TakeError> {
         let id = connection.id;
+        self.refuse_moved(connection, connector, way)?;
         let secrets = self.secrets_for_change(connection).await?;
         let kind = way.kind.inner();
         let asking = Asking { connection, connector, way, kind, secrets: &secrets, callback };
@@ -414,8 +442,17 @@ impl Engine {
         held.forget();
         // Read again: the old sign-in may have been renewed meanwhile.
         let connection = self.inner.store.connection(id).await?;
-        let bundle = tokens.bundle(self.secrets_for_change(&connection).await?, callback);
-        self.keep_secrets(&connection, &bundle, tokens.noted_end()).await?;
+        let moved = self.has_moved(&connection, connector);
+        let before = match moved {
+            true => domain::secret::Secrets::new(),
+            false => self.secrets_for_change(&connection).await?,
+        };
+        self.keep_secrets(&connection, &tokens.bundle(before, callback), tokens.noted_end())
+            .await?;
+        if moved || connection.connection.given_to.is_none() {
+            let hosts = self.movable_hosts(&connection, connector);
+            self.inner.store.set_connection_given_to(id, hosts).await?;
+        }
         if matches!(grant, Grant::Device(_)) {
             // Nobody should be shown a code to type in beside a connection that is ready.
             self.inner.sign_ins.answered(id);
@@ -570,7 +607,7 @@ impl<E: Into<Error>> From<E> for TakeError {
 
 /// The way in of a connection.
 fn way<'a>(connector: &'a Connector, connection: &Connection) -> Result<&'a Way, Error> {
-    connector.auth.get(connection.connection.way as usize).ok_or(Error::NotNeeded)
+    connector.way(Some(&connection.connection.way)).ok_or(Error::NotNeeded)
 }
 
 /// The client id of the connector, or of the user's own app.

@@ -29,6 +29,9 @@ impl Engine {
         let Ok(way) = way(&connector, connection) else { return Revoked::NotOffered };
         let WayKind::OauthCode(oauth) = way.kind.inner() else { return Revoked::NotOffered };
         let Some(revoke) = &oauth.revoke else { return Revoked::NotOffered };
+        if self.has_moved(connection, &connector) {
+            return Revoked::Failed("its settings lead to another host by now".into());
+        }
         let secrets = match self.secrets_of(connection).await {
             Ok(secrets) if secrets.get(ACCESS).is_some() || secrets.get(REFRESH).is_some() => {
                 secrets

@@ -317,6 +317,21 @@ impl Bench {
         id
     }
 
+    /// A connection by the way that is pasted, with a token that works.
+    async fn pasted(&self) -> ConnectionId {
+        let mut request = self.request("pasted");
+        request.secrets.set("token", Secret::new("tok_good".into()));
+        self.engine.create_connection(request).await.unwrap().connection.id
+    }
+
+    /// Changes the connector, as its author does, and waits until that was noticed.
+    async fn rewrite_connector(&self, text: &str) {
+        write_connector(&self.folder.path().join("data"), text);
+        let connectors = self.engine.connectors().clone();
+        tokio::task::spawn_blocking(move || while !connectors.refresh() {}).await.unwrap();
+        self.engine.connectors().listed("test").unwrap().connector.unwrap();
+    }
+
     async fn sign_in(&self, id: ConnectionId) {
         let authorize = self.engine.authorize(id).await.unwrap();
         let landed = self.provider.consent(&authorize.authorize_url);
@@ -936,31 +951,145 @@ async fn fields_are_checked_before_anything_is_stored() {
 }
 
 #[tokio::test]
-async fn settings_that_lead_to_another_host_ask_for_the_secrets_again() {
+async fn what_was_given_for_one_host_is_sent_to_no_other() {
+    let anywhere = CONNECTOR.replace("127[.]0[.]0[.]1:", "127[.]0[.]0[.][0-9]:");
+    for way in ["rotating", "pasted"] {
+        let bench = Bench::start().await;
+        bench.rewrite_connector(&anywhere).await;
+        let id = if way == "pasted" { bench.pasted().await } else { bench.signed_in().await };
+        let port = Url::parse(&bench.provider.url).unwrap().port().unwrap();
+        let elsewhere = std::net::TcpListener::bind(("127.0.0.2", port)).unwrap();
+        elsewhere.set_nonblocking(true).unwrap();
+        let engine = &bench.engine;
+        let move_to = async |host: &str| {
+            let settings = [("url".to_owned(), format!("http://{host}:{port}"))].into();
+            engine.update_connection(id, None, Some(settings), Secrets::new()).await.unwrap()
+        };
+
+        let same = move_to("127.0.0.1").await;
+        assert_eq!(same.connection.connection.state, ConnectionState::Ready);
+
+        move_to("127.0.0.2").await;
+        assert!(bench.why(id).await.starts_with("Its settings lead to another host."), "{way}");
+        assert!(bench.call(id).await.is_err());
+
+        engine.switch_connection(id, false).await.unwrap();
+        move_to("127.0.0.1").await;
+        move_to("127.0.0.2").await;
+        engine.switch_connection(id, true).await.unwrap();
+        assert!(bench.call(id).await.is_err());
+        if way == "rotating" {
+            let outcome = engine.authorize(id).await;
+            assert!(matches!(outcome, Err(Error::Connection(connection::Error::Field { .. }))));
+        }
+        engine.delete_connection(id).await.unwrap();
+
+        let came = elsewhere.accept().map(drop).map_err(|error| error.kind());
+        assert_eq!(came, Err(std::io::ErrorKind::WouldBlock), "{way}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_given_for_another_host_is_given_whole() {
     let bench = Bench::start().await;
-    write_connector(
-        &bench.folder.path().join("data"),
-        &CONNECTOR.replace("127[.]0[.]0[.]1:", "127[.]0[.]0[.][0-9]:"),
-    );
-    tokio::task::spawn_blocking({
-        let connectors = bench.engine.connectors().clone();
-        move || while !connectors.refresh() {}
-    })
-    .await
-    .unwrap();
-    let id = bench.signed_in().await;
+    let way = "  - id: pair
+    fields: { user: { title: User, secret: true }, pass: { title: Pass, secret: true } }
+    basic: { user: '{{ secrets.user }}', pass: '{{ secrets.pass }}' }
+";
+    let text = CONNECTOR.replace("127[.]0[.]0[.]1:", "127[.]0[.]0[.][0-9]:");
+    bench.rewrite_connector(&text.replace("errors:", &format!("{way}errors:"))).await;
+    let mut request = bench.request("pair");
+    for name in ["user", "pass"] {
+        request.secrets.set(name, Secret::new("old".into()));
+    }
+    let id = bench.engine.create_connection(request).await.unwrap().connection.id;
+    let settings = [("url".to_owned(), "http://127.0.0.2:1".to_owned())];
+    let mut secrets = Secrets::new();
+    secrets.set("user", Secret::new("new".into()));
+
+    let half = bench
+        .engine
+        .update_connection(id, None, Some(settings.clone().into()), secrets.clone())
+        .await;
+    assert!(matches!(half, Err(connection::Error::Field { field, .. }) if field == "pass"));
+    secrets.set("pass", Secret::new("new".into()));
+    bench.engine.update_connection(id, None, Some(settings.into()), secrets).await.unwrap();
+
+    let kept = bench.secrets(id).await;
+    assert_eq!(kept.get("pass").unwrap().expose(), "new");
+    let given_to = bench.row(id).await.connection.given_to.unwrap();
+    assert!(given_to.contains("127.0.0.2") && !given_to.contains("127.0.0.1"));
+}
+
+#[tokio::test]
+async fn an_own_connector_that_changes_takes_no_secret_to_another_host_and_no_way_from_a_connection()
+ {
+    let bench = Bench::start().await;
+    let id = bench.pasted().await;
+    let first = "auth:
+  - id: another
+    header_token: { header: x-other }
+";
+    let reordered = CONNECTOR.replace("auth:\n", first);
+    bench.rewrite_connector(&reordered).await;
+    bench.call(id).await.unwrap();
+
     let port = Url::parse(&bench.provider.url).unwrap().port().unwrap();
-    let settings = |host: &str| Some([("url".to_owned(), format!("http://{host}:{port}"))].into());
-    let update = |settings| bench.engine.update_connection(id, None, settings, Secrets::new());
+    let elsewhere = std::net::TcpListener::bind(("127.0.0.2", port)).unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let other = format!(
+        "settings: {{ other: {{ title: Other, pattern: 'http://[0-9.:]+', default: 'http://127.0.0.2:{port}' }},"
+    );
+    let moved = CONNECTOR.replace("settings: {", &other);
+    let moved = moved.replace("base_url: '{{ settings.url }}'", "base_url: '{{ settings.other }}'");
+    bench.rewrite_connector(&moved).await;
 
-    let same = update(settings("127.0.0.1")).await.unwrap();
-    assert_eq!(same.connection.connection.state, ConnectionState::Ready);
-    update(settings("127.0.0.2")).await.unwrap();
-
-    assert_eq!(bench.why(id).await, "Its settings lead to another host. Sign in there.");
-    let before = bench.provider.books().asked_me.len();
     assert!(bench.call(id).await.is_err());
-    assert_eq!(bench.provider.books().asked_me.len(), before);
+    assert!(bench.why(id).await.starts_with("Its settings lead to another host."));
+    let came = elsewhere.accept().map(drop).map_err(|error| error.kind());
+    assert_eq!(came, Err(std::io::ErrorKind::WouldBlock));
+}
+
+#[tokio::test]
+async fn a_fixed_port_is_free_for_the_next_sign_in() {
+    let bench = Bench::start().await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let fixed =
+        format!("      secret: required\n      redirect: {{ loopback_at: {{ port: {port} }} }}");
+    bench.rewrite_connector(&CONNECTOR.replacen("      secret: required", &fixed, 1)).await;
+    let id = bench.connection().await;
+
+    for _ in 0..3 {
+        bench.engine.authorize(id).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn stopping_waits_for_a_token_that_is_being_spent() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    let before = bench.secrets(id).await.get("refresh_token").unwrap().expose().to_owned();
+    bench.clock.advance(3_600);
+    bench.provider.hold();
+    let engine = bench.engine.clone();
+    let caller = tokio::spawn(async move { engine.check_connection(id).await });
+    bench.provider.has_been_asked(2).await;
+
+    let stopping = tokio::spawn({
+        let engine = bench.engine.clone();
+        async move { engine.stop().await }
+    });
+    bench.engine.inner.stopping.cancelled().await;
+    bench.provider.release();
+    stopping.await.unwrap();
+    drop(caller);
+
+    let issued = bench.provider.books().refresh.clone().unwrap();
+    assert_ne!(issued, before);
+    let generations = bench.engine.inner.vault.owners().await.unwrap().unwrap();
+    let (owner, newest) = generations.into_iter().max().unwrap();
+    let kept = bench.engine.inner.vault.read(&owner, newest).await.unwrap();
+    assert_eq!(kept.get("refresh_token").unwrap().expose(), issued);
 }
 
 #[tokio::test]

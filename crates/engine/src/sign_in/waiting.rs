@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use subtle::{Choice, ConstantTimeEq as _};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::Error;
@@ -24,6 +25,8 @@ pub(super) struct Waiting {
     pub(super) until: Instant,
     /// Closes its listener, or ends the asking.
     pub(super) stop: CancellationToken,
+    /// Its listener, where it has one of its own; told when the port is free again.
+    pub(super) closed: Option<CancellationToken>,
 }
 
 /// What is waited for.
@@ -62,6 +65,8 @@ pub struct DeviceCode {
 pub(crate) struct SignIns {
     waiting: Mutex<State>,
     held: Mutex<HashMap<ConnectionId, Arc<tokio::sync::Mutex<Held>>>>,
+    /// What spends a code or a token that is good once: it is not left half-way.
+    pub(super) exchanges: TaskTracker,
 }
 
 #[derive(Default)]
@@ -134,6 +139,23 @@ impl SignIns {
         if let Some(waiting) = self.state().waiting.remove(&id) {
             waiting.stop.cancel();
         }
+    }
+
+    /// As [`SignIns::end`], and waits until the port of its listener is free: some providers insist
+    /// on one.
+    pub(super) async fn end_before_next(&self, id: ConnectionId) {
+        let ended = self.state().waiting.remove(&id);
+        let Some(ended) = ended else { return };
+        ended.stop.cancel();
+        if let Some(closed) = ended.closed {
+            closed.cancelled().await;
+        }
+    }
+
+    /// Waits for what spends a code or a token that is good once.
+    pub(crate) async fn finish(&self) {
+        self.exchanges.close();
+        self.exchanges.wait().await;
     }
 
     /// Lets the one of a connection wait no more, and whoever works on its answer go on.

@@ -1,6 +1,6 @@
 //! Connections: accounts of the user at connectors, and which secrets of theirs are in force.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::connection::{CheckFault, Connection as Stored, ConnectionState, NewConnection};
 use domain::connector::Mode;
@@ -10,8 +10,9 @@ use rusqlite::{Connection, Row, named_params};
 
 use super::{Result, changed_one, from_json, millis, one, rows, time, to_json};
 
-const COLUMNS: &str = "id, connector, name, way, settings, sandbox, state, account, checked_at,
-    created_at, secrets, token_expires_at, rotating_since, mode, recovered_at, fault, fault_at";
+const COLUMNS: &str = "id, connector, name, coalesce(way_id, way || ''), settings, sandbox, state, account, checked_at,
+    created_at, secrets, token_expires_at, rotating_since, mode, recovered_at, fault, fault_at,
+    given_to";
 
 fn connection(row: &Row<'_>) -> Result<Stored> {
     Ok(Stored {
@@ -23,6 +24,7 @@ fn connection(row: &Row<'_>) -> Result<Stored> {
             settings: from_json(row.get_ref(4)?.as_str()?)?,
             sandbox: row.get(5)?,
             state: from_json(row.get_ref(6)?.as_str()?)?,
+            given_to: row.get_ref(17)?.as_str_or_null()?.map(from_json).transpose()?,
         },
         account: row.get(7)?,
         checked_at: row.get::<_, Option<i64>>(8)?.map(time).transpose()?,
@@ -45,8 +47,9 @@ fn connection(row: &Row<'_>) -> Result<Stored> {
 
 pub(super) fn create(db: &Connection, new: &NewConnection, now: Timestamp) -> Result<Stored> {
     db.prepare_cached(
-        "insert into connections (connector, name, way, settings, sandbox, state, created_at)
-         values (:connector, :name, :way, :settings, :sandbox, :state, :now)",
+        "insert into connections
+             (connector, name, way, way_id, settings, sandbox, state, given_to, created_at)
+         values (:connector, :name, 0, :way, :settings, :sandbox, :state, :given_to, :now)",
     )?
     .execute(named_params! {
         ":connector": new.connector,
@@ -55,6 +58,7 @@ pub(super) fn create(db: &Connection, new: &NewConnection, now: Timestamp) -> Re
         ":settings": to_json(&new.settings)?,
         ":sandbox": new.sandbox,
         ":state": to_json(&new.state)?,
+        ":given_to": new.given_to.as_ref().map(to_json).transpose()?,
         ":now": millis(now),
     })?;
     get(db, ConnectionId::new(db.last_insert_rowid()))
@@ -205,6 +209,17 @@ pub(super) fn set_secrets(
             ":expires_at": token_expires_at.map(millis),
             ":id": id.get(),
         })?,
+    )
+}
+
+pub(super) fn set_given_to(
+    db: &Connection,
+    id: ConnectionId,
+    hosts: &BTreeSet<String>,
+) -> Result<()> {
+    changed_one(
+        db.prepare_cached("update connections set given_to = :hosts where id = :id")?
+            .execute(named_params! { ":hosts": to_json(hosts)?, ":id": id.get() })?,
     )
 }
 

@@ -31,6 +31,7 @@ mod writer;
 
 pub use self::copy::{Health, back_up, copies, examine};
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -468,6 +469,14 @@ impl Store {
         token_expires_at: Option<Timestamp>,
     ) -> Result<()> {
         self.write(move |db| connections::set_secrets(db, id, generation, token_expires_at)).await
+    }
+    /// Notes where its secrets may go: the user has just given them for these hosts.
+    pub async fn set_connection_given_to(
+        &self,
+        id: ConnectionId,
+        hosts: BTreeSet<String>,
+    ) -> Result<()> {
+        self.write(move |db| connections::set_given_to(db, id, &hosts)).await
     }
     /// Ends a rotation that came to nothing.
     pub async fn abandon_rotation(&self, id: ConnectionId) -> Result<()> {

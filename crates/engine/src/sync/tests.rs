@@ -183,10 +183,11 @@ impl Bench {
         let connection = NewConnection {
             connector: "test".into(),
             name: "Test".into(),
-            way: 0,
+            way: "none".into(),
             settings: [("url".to_owned(), api.url.clone())].into(),
             sandbox: false,
             state,
+            given_to: None,
         };
         let connection = engine.inner.store.create_connection(connection, clock.now()).await;
         let connection = connection.unwrap().id;

@@ -89,7 +89,7 @@ fn request(args: &TryArgs, connector: &Connector) -> Result<ConnectionRequest, F
         let ids: Vec<_> = connector.auth.iter().map(|way| way.id.as_str()).collect();
         format!("The ways in are {}.", ids.join(", "))
     };
-    let (_, way) = connector.way(args.way.as_deref()).ok_or_else(|| {
+    let way = connector.way(args.way.as_deref()).ok_or_else(|| {
         Failure::new("invalid_field", "the connector has no such way in").hint(known())
     })?;
     if way.signs_in() {

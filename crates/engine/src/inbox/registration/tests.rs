@@ -137,10 +137,11 @@ impl Bench {
         let connection = NewConnection {
             connector: "test".into(),
             name: "Test".into(),
-            way: 0,
+            way: "none".into(),
             settings: [("url".to_owned(), url)].into(),
             sandbox: false,
             state: ConnectionState::Ready,
+            given_to: None,
         };
         let store = &engine.inner.store;
         let connection = store.create_connection(connection, engine.now()).await.unwrap();

@@ -66,10 +66,11 @@ impl Desk {
         let connection = NewConnection {
             connector: "any".into(),
             name: "shop".into(),
-            way: 0,
+            way: "oauth_code".into(),
             settings: BTreeMap::from([("host".into(), "shop.example".into())]),
             sandbox,
             state: ConnectionState::Ready,
+            given_to: None,
         };
         self.store.create_connection(connection, at(0)).await.unwrap().id
     }
