@@ -1,6 +1,6 @@
 //! The ledger: which secrets of a connection went to which host, when, and what for.
 //!
-//! A request is noted in memory when it is sent, so that none waits for the disk; what was noted is
+//! A request is noted in memory before it is sent, so that none waits for the disk; what was noted is
 //! written every second, when somebody reads it, and at the end. Names and hosts, never a value.
 
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use domain::connection::LedgerEntry;
 use domain::id::ConnectionId;
 
+use crate::outgoing::Noted;
 use crate::{Engine, store};
 
 /// How long a note may be in memory alone.
@@ -38,13 +39,14 @@ impl Engine {
     /// Writes what was noted since it was written last. What cannot be written now is kept.
     pub(crate) async fn write_ledger(&self) {
         let trace = self.inner.outgoing.trace();
-        let entries = trace.take_ledger();
-        if entries.is_empty() {
+        let noted = trace.take_ledger();
+        if noted.is_empty() {
             return;
         }
-        if let Err(error) = self.inner.store.note_in_ledger(entries.clone()).await {
+        let Noted { sent, not_sent } = noted.clone();
+        if let Err(error) = self.inner.store.note_in_ledger(sent, not_sent).await {
             tracing::warn!(%error, "the ledger could not be written yet");
-            trace.put_back(entries);
+            trace.put_back(noted);
         }
     }
 }

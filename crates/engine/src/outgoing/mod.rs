@@ -39,7 +39,7 @@ pub(crate) use self::call::{ApiRequest, Purpose, code, is_dead, is_too_much};
 pub(crate) use self::carried::Carried;
 pub(crate) use self::foreign::said;
 pub(crate) use self::socket::{LARGEST, Socket};
-pub(crate) use self::trace::{Carrying, without};
+pub(crate) use self::trace::{Carrying, Noted, without};
 pub use self::trace::{Exchange, Shown};
 
 /// What one request may take, by a clock that nobody can set.
@@ -415,12 +415,16 @@ impl Outgoing {
         }
 
         let host = request.url.host_str().unwrap_or_default().to_owned();
+        // Before it is sent: whoever gives it up, or ends us, does not call back what it carries.
+        if let Some(carrying) = &request.carrying {
+            self.inner.trace.sent(carrying, &request.url, at);
+        }
         let sent = builder.send().await;
         // One that found nobody to talk to has taken nothing along.
         if let Some(carrying) = &request.carrying
-            && !sent.as_ref().is_err_and(reqwest::Error::is_connect)
+            && sent.as_ref().is_err_and(reqwest::Error::is_connect)
         {
-            self.inner.trace.sent(carrying, &request.url, at);
+            self.inner.trace.not_sent(carrying, &request.url, at);
         }
         let mut response = sent.map_err(|error| fault(&host, error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());

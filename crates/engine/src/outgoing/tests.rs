@@ -138,6 +138,49 @@ async fn a_request_says_who_sends_it_and_carries_its_credential() {
     assert_eq!(seen[0]["authorization"], "Bearer canary");
 }
 
+/// The same request, carrying a secret of a connection that the ledger knows by its name.
+fn carrying(method: Method, url: &Url) -> Request {
+    let mut secrets = domain::secret::Secrets::new();
+    secrets.set("token", domain::secret::Secret::new("canary".into()));
+    let carrying = Carrying {
+        connection: Some(ConnectionId::new(1)),
+        secrets: Arc::new(secrets),
+        purpose: "sync of orders".into(),
+        watched: false,
+        brings_secrets: false,
+    };
+    Request { carrying: Some(carrying), ..request(method, url) }
+}
+
+fn times(outgoing: &Outgoing) -> u64 {
+    outgoing.trace().take_ledger().sent.iter().map(|entry| entry.times).sum()
+}
+
+#[tokio::test]
+async fn a_request_that_is_given_up_is_in_the_ledger_and_one_that_never_left_is_not() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url: Url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    let outgoing = outgoing();
+    let (request, reach) = (carrying(Method::POST, &url), typed());
+    // It is heard, never answered, and given up.
+    let heard = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut first = [0];
+        tokio::io::AsyncReadExt::read_exact(&mut stream, &mut first).await.unwrap();
+        stream
+    };
+    let stream = tokio::select! {
+        stream = heard => stream,
+        answer = outgoing.send(&request, &reach, None) => panic!("{answer:?}"),
+    };
+    assert_eq!(times(&outgoing), 1);
+
+    drop((stream, listener));
+    let nobody = outgoing.send(&request, &reach, None).await;
+    assert!(matches!(nobody, Err(Error::Unreachable { .. })), "{nobody:?}");
+    assert_eq!(times(&outgoing), 0);
+}
+
 #[tokio::test]
 async fn a_redirect_on_the_same_origin_keeps_the_credential() {
     let server = Server::start([Reply::Redirect("/elsewhere".into())]).await;

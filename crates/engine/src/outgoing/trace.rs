@@ -2,8 +2,11 @@
 //! go well looked like. Neither holds a secret's value.
 //!
 //! Both are kept in memory first. The ledger is written to the store every few moments, and before
-//! it is read; what requests looked like is forgotten when the engine stops.
+//! it is read; what requests looked like is forgotten when the engine stops. A request is in the
+//! ledger before it is sent, so that one that is given up is in it, too; where nobody was found to
+//! talk to, it is taken back, though it may have been written meanwhile.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -70,12 +73,34 @@ pub struct Shown {
     pub body: String,
 }
 
-type Key = (ConnectionId, Vec<String>, String, Arc<str>);
+type Key = (ConnectionId, Vec<String>, String, String);
+
+/// What is to be written to the ledger.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Noted {
+    /// What went out, in the order of its beginning.
+    pub(crate) sent: Vec<LedgerEntry>,
+    /// What was written before as gone out, one request each, and has not.
+    pub(crate) not_sent: Vec<LedgerEntry>,
+}
+
+impl Noted {
+    /// Whether nothing is to be written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sent.is_empty() && self.not_sent.is_empty()
+    }
+}
+
+#[derive(Default)]
+struct Ledger {
+    sent: HashMap<Key, LedgerEntry>,
+    not_sent: Vec<LedgerEntry>,
+}
 
 /// What is remembered.
 #[derive(Default)]
 pub(crate) struct Trace {
-    ledger: Mutex<HashMap<Key, LedgerEntry>>,
+    ledger: Mutex<Ledger>,
     exchanges: Mutex<HashMap<ConnectionId, VecDeque<Exchange>>>,
     /// Whether requests are remembered though they go well.
     all: AtomicBool,
@@ -87,56 +112,33 @@ impl Trace {
         self.all.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that a request went out with what it carries.
+    /// Notes that a request goes out with what it carries.
     pub(super) fn sent(&self, carrying: &Carrying, url: &Url, at: Timestamp) {
-        let Some(connection) = carrying.connection.filter(|_| !carrying.secrets.is_empty()) else {
-            return;
-        };
-        let secrets: Vec<_> = carrying.secrets.names().map(str::to_owned).collect();
-        let host = match (url.host_str(), url.port()) {
-            (Some(host), Some(port)) => format!("{host}:{port}"),
-            (host, _) => host.unwrap_or_default().to_owned(),
-        };
-        let key = (connection, secrets.clone(), host.clone(), Arc::clone(&carrying.purpose));
-        let mut ledger = locked(&self.ledger);
-        let entry = ledger.entry(key).or_insert_with(|| LedgerEntry {
-            connection,
-            secrets,
-            host,
-            purpose: carrying.purpose.to_string(),
-            first_at: at,
-            last_at: at,
-            times: 0,
-        });
-        entry.last_at = at;
-        entry.times += 1;
+        let Some(once) = once(carrying, url, at) else { return };
+        locked(&self.ledger).add(once);
     }
 
-    /// What has been noted since this was asked last, in the order of its beginning.
-    pub(crate) fn take_ledger(&self) -> Vec<LedgerEntry> {
-        let mut entries: Vec<_> = locked(&self.ledger).drain().map(|(_, entry)| entry).collect();
-        entries.sort_by_key(|entry| entry.first_at);
-        entries
+    /// Notes that a request, which was noted as going out at `at`, has not.
+    pub(super) fn not_sent(&self, carrying: &Carrying, url: &Url, at: Timestamp) {
+        let Some(once) = once(carrying, url, at) else { return };
+        locked(&self.ledger).take_back(once);
+    }
+
+    /// What has been noted since this was asked last.
+    pub(crate) fn take_ledger(&self) -> Noted {
+        let Ledger { sent, not_sent } = std::mem::take(&mut *locked(&self.ledger));
+        let mut sent: Vec<_> = sent.into_values().collect();
+        sent.sort_by_key(|entry| entry.first_at);
+        Noted { sent, not_sent }
     }
 
     /// Puts back what could not be written.
-    pub(crate) fn put_back(&self, entries: Vec<LedgerEntry>) {
+    pub(crate) fn put_back(&self, noted: Noted) {
         let mut ledger = locked(&self.ledger);
-        for entry in entries {
-            let key = (
-                entry.connection,
-                entry.secrets.clone(),
-                entry.host.clone(),
-                Arc::from(entry.purpose.as_str()),
-            );
-            ledger
-                .entry(key)
-                .and_modify(|newer| {
-                    newer.first_at = newer.first_at.min(entry.first_at);
-                    newer.times += entry.times;
-                })
-                .or_insert(entry);
+        for entry in noted.sent {
+            ledger.add(entry);
         }
+        ledger.not_sent.extend(noted.not_sent);
     }
 
     /// Remembers a request, where it did not go well or somebody watches.
@@ -170,6 +172,53 @@ impl Trace {
     pub(crate) fn forget(&self, id: ConnectionId) {
         locked(&self.exchanges).remove(&id);
     }
+}
+
+impl Ledger {
+    fn add(&mut self, entry: LedgerEntry) {
+        self.sent
+            .entry(key(&entry))
+            .and_modify(|known| {
+                known.first_at = known.first_at.min(entry.first_at);
+                known.last_at = known.last_at.max(entry.last_at);
+                known.times += entry.times;
+            })
+            .or_insert(entry);
+    }
+
+    fn take_back(&mut self, once: LedgerEntry) {
+        match self.sent.entry(key(&once)) {
+            // It is among these, as they began no later.
+            Entry::Occupied(mut known) if known.get().first_at <= once.first_at => {
+                known.get_mut().times -= 1;
+                if known.get().times == 0 {
+                    known.remove();
+                }
+            }
+            _ => self.not_sent.push(once),
+        }
+    }
+}
+
+fn key(entry: &LedgerEntry) -> Key {
+    (entry.connection, entry.secrets.clone(), entry.host.clone(), entry.purpose.clone())
+}
+
+/// A request as an entry of its own; none where it carries no secret of a connection.
+fn once(carrying: &Carrying, url: &Url, at: Timestamp) -> Option<LedgerEntry> {
+    let connection = carrying.connection.filter(|_| !carrying.secrets.is_empty())?;
+    Some(LedgerEntry {
+        connection,
+        secrets: carrying.secrets.names().map(str::to_owned).collect(),
+        host: match (url.host_str(), url.port()) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (host, _) => host.unwrap_or_default().to_owned(),
+        },
+        purpose: carrying.purpose.to_string(),
+        first_at: at,
+        last_at: at,
+        times: 1,
+    })
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -11,14 +11,48 @@ const MOST: u32 = 2_000;
 /// How long a row takes in requests like its first, in milliseconds.
 const SHARED: i64 = 60_000;
 
-/// Adds entries. One that is like the newest of its connection, and follows it within a minute of
-/// that one's beginning, is counted there.
-pub(super) fn note(db: &Connection, entries: &[LedgerEntry]) -> Result<()> {
-    for entry in entries {
+/// Adds entries, and takes requests back that were counted and were not sent. An entry that is like
+/// the newest of its connection, and follows it within a minute of that one's beginning, is counted
+/// there.
+pub(super) fn note(db: &Connection, sent: &[LedgerEntry], not_sent: &[LedgerEntry]) -> Result<()> {
+    for entry in sent {
         if !extend(db, entry)? {
             add(db, entry)?;
         }
     }
+    for once in not_sent {
+        take_back(db, once)?;
+    }
+    Ok(())
+}
+
+/// Takes one request out of the row in which it was counted, and the row with the last.
+fn take_back(db: &Connection, once: &LedgerEntry) -> Result<()> {
+    let row: Option<(i64, i64)> = db
+        .prepare_cached(
+            "select id, times from ledger
+             where connection = :connection and secrets = :secrets and host = :host
+                 and purpose = :purpose and first_at <= :at
+             order by id desc limit 1",
+        )?
+        .query_row(
+            named_params! {
+                ":connection": once.connection.get(),
+                ":secrets": to_json(&once.secrets)?,
+                ":host": once.host,
+                ":purpose": once.purpose,
+                ":at": millis(once.first_at),
+            },
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let Some((id, times)) = row else { return Ok(()) };
+    let sql = if times == 1 {
+        "delete from ledger where id = :id"
+    } else {
+        "update ledger set times = times - 1 where id = :id"
+    };
+    db.prepare_cached(sql)?.execute(named_params! { ":id": id })?;
     Ok(())
 }
 

@@ -436,9 +436,14 @@ impl Store {
     pub async fn set_connection_mode(&self, id: ConnectionId, mode: Option<Mode>) -> Result<()> {
         self.write(move |db| connections::set_mode(db, id, mode)).await
     }
-    /// Adds to the ledgers of connections; those of one that is gone are left out.
-    pub async fn note_in_ledger(&self, entries: Vec<LedgerEntry>) -> Result<()> {
-        self.write(move |db| ledger::note(db, &entries)).await
+    /// Adds what was `sent` to the ledgers of connections, and takes out what was added before, one
+    /// request each, and was not sent after all; those of one that is gone are left out.
+    pub async fn note_in_ledger(
+        &self,
+        sent: Vec<LedgerEntry>,
+        not_sent: Vec<LedgerEntry>,
+    ) -> Result<()> {
+        self.write(move |db| ledger::note(db, &sent, &not_sent)).await
     }
     /// The newest of what is in the ledger of a connection, newest first.
     pub async fn ledger(&self, id: ConnectionId, limit: u32) -> Result<Vec<LedgerEntry>> {

@@ -1,5 +1,7 @@
 //! Inboxes, connections, syncs, tunnels and settings.
 
+use domain::connection::LedgerEntry;
+
 use super::*;
 
 #[tokio::test]
@@ -299,4 +301,31 @@ async fn a_doomed_inbox_is_invisible_with_all_it_holds_until_its_secrets_are_gon
     desk.store.forget_inbox_secrets(a).await.unwrap();
     desk.store.finish_deletion(a).await.unwrap();
     assert_eq!(desk.store.doomed_inboxes().await, Ok(vec![]));
+}
+
+#[tokio::test]
+async fn what_was_not_sent_after_all_is_taken_out_of_the_ledger() {
+    let desk = Desk::new();
+    let id = desk.connection(false).await;
+    let entry = |from, to, times| LedgerEntry {
+        connection: id,
+        secrets: vec!["token".into()],
+        host: "shop.example".into(),
+        purpose: "check".into(),
+        first_at: at(from),
+        last_at: at(to),
+        times,
+    };
+    let times = async || {
+        let rows = desk.store.ledger(id, 10).await.unwrap();
+        rows.iter().map(|row| row.times).collect::<Vec<_>>()
+    };
+    desk.store.note_in_ledger(vec![entry(1, 2, 2)], vec![]).await.unwrap();
+    desk.store.note_in_ledger(vec![entry(200, 200, 1)], vec![entry(2, 2, 1)]).await.unwrap();
+    assert_eq!(times().await, [1, 1]);
+
+    desk.store.note_in_ledger(vec![], vec![entry(200, 200, 1)]).await.unwrap();
+    assert_eq!(times().await, [1]);
+    desk.store.note_in_ledger(vec![], vec![entry(0, 0, 1)]).await.unwrap();
+    assert_eq!(times().await, [1]);
 }
