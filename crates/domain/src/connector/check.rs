@@ -10,8 +10,8 @@ use std::collections::HashSet;
 use super::link;
 use super::{
     Action, Ask, Basic, Call, Connector, Dedupe, Deletions, Does, Each, Field, HookSecret,
-    IdempotencyBy, OauthCode, PUBLIC_KEY, Paging, Pick, ReconcileBy, RegisterBy, Reply, Revoke,
-    Rule, SIGNING_SECRET, Send, Socket, Span, Status, WayKind, Webhooks,
+    IdempotencyBy, OauthCode, PUBLIC_KEY, Paging, Pick, ReconcileBy, Register, RegisterBy, Reply,
+    Revoke, Rule, SIGNING_SECRET, Send, Socket, Span, Status, WayKind, Webhooks,
 };
 use crate::template::Template;
 
@@ -412,7 +412,9 @@ fn names(connector: &Connector, text: &Template, words: &[&str]) -> Checked {
 
 /// What settings decide of streams: each value that the setting may have has to mean something.
 fn settings_of_streams(connector: &Connector) -> Checked {
-    for (id, stream) in &connector.streams {
+    let listed = connector.register.as_ref().and_then(Register::listed);
+    let streams = connector.streams.iter().map(|(id, stream)| (id.as_str(), stream));
+    for (id, stream) in streams.chain(listed.as_ref().map(|listed| ("register:", listed))) {
         for text in stream.names_as_texts() {
             let text = Template::new(&text)
                 .map_err(|error| Mistake { message: error.to_string(), near: text.clone() })?;
@@ -493,11 +495,13 @@ fn header_names(connector: &Connector) -> Checked {
         names.push(&used.header);
         names.extend(used.drip.as_deref().into_iter().chain(used.cost.as_deref()));
     }
-    let streams = connector.streams.values();
-    names.extend(streams.filter_map(|stream| match &stream.page {
-        Some(Paging::HeaderLocator(locator)) => Some(locator.header.as_str()),
-        _ => None,
-    }));
+    let listed = connector.register.as_ref().and_then(Register::listed);
+    names.extend(connector.streams.values().chain(&listed).filter_map(
+        |stream| match &stream.page {
+            Some(Paging::HeaderLocator(locator)) => Some(locator.header.as_str()),
+            _ => None,
+        },
+    ));
     names.extend(connector.actions.values().filter_map(|action| {
         match action.idempotency.as_ref().map(|it| &it.by) {
             Some(IdempotencyBy::Header(header)) => Some(header.as_str()),

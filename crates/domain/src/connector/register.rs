@@ -5,6 +5,8 @@ use serde::Deserialize;
 
 use super::call::Ask;
 use super::one_of::one_of;
+use super::paging::Paging;
+use super::stream::Stream;
 use crate::expression::Expression;
 use crate::json::Json;
 
@@ -129,9 +131,27 @@ pub struct Entries {
     /// The address of an entry, in each item of `list`.
     #[serde(default)]
     pub url: Option<Expression>,
+    /// How the next page of `list` is found; one page is all where it is not given.
+    #[serde(default)]
+    pub page: Option<Paging>,
     /// Removes the entry `{{ id }}`.
     #[serde(default)]
     pub remove: Option<Ask>,
+}
+
+impl Entries {
+    /// What `list` gives, as a stream whose records are the entries: it is read page by page like
+    /// one. None where the sender cannot be asked, or does not say which address an entry has.
+    pub fn listed(&self) -> Option<Stream> {
+        let url = self.url.as_ref()?;
+        let key = match &self.id {
+            EntryId::At(id) => id,
+            EntryId::Address => url,
+        };
+        let list = Box::new(self.list.clone()?);
+        let records = self.items.clone()?;
+        Some(Stream::of_pages(list, records, key.clone(), self.page.clone()))
+    }
 }
 
 /// How an entry is known.
@@ -198,6 +218,8 @@ pub(crate) struct WrittenGraphql {
     items: Option<Expression>,
     /// The address of an entry, in each item of `list`.
     url: Option<Expression>,
+    /// How the next page of `list` is found; one page is all where it is not given.
+    page: Option<Paging>,
     /// Removes the entry `{{ id }}`.
     remove: Option<Document>,
 }
@@ -213,6 +235,7 @@ impl From<WrittenGraphql> for Entries {
             list: written.list.map(ask),
             items: written.items,
             url: written.url,
+            page: written.page,
             remove: written.remove.map(ask),
         }
     }
@@ -389,6 +412,14 @@ pub struct Health {
 }
 
 impl Register {
+    /// The sender's list of entries; see [`Entries::listed`].
+    pub(super) fn listed(&self) -> Option<Stream> {
+        match &self.by {
+            RegisterBy::Entries(entries) => entries.listed(),
+            RegisterBy::Single(_) | RegisterBy::Resource(_) | RegisterBy::Manual(_) => None,
+        }
+    }
+
     /// Whether calls alone tell the sender, without the user.
     pub const fn is_by_calls(&self) -> bool {
         matches!(self.by, RegisterBy::Entries(_) | RegisterBy::Single(_))

@@ -190,6 +190,38 @@ impl JsonSchema for Stream {
 }
 
 impl Stream {
+    /// A list that is read page by page as it is now. One without anything in it may lack the place
+    /// where its records are.
+    pub(super) fn of_pages(
+        ask: Box<Ask>,
+        records: Expression,
+        key: Expression,
+        page: Option<Paging>,
+    ) -> Self {
+        let mut stream = Self {
+            title: None,
+            ways: Vec::new(),
+            source: Source::Pages(ask),
+            answer: AnswerFormat::default(),
+            records,
+            may_be_missing: true,
+            add: IndexMap::new(),
+            key: vec![key],
+            version: None,
+            deleted: None,
+            deletions: Deletions::default(),
+            parent: None,
+            page,
+            since: None,
+            total: None,
+            conditional: false,
+            choices: Choices::default(),
+            unsettled: false,
+        };
+        stream.unsettled = stream.asks_settings();
+        stream
+    }
+
     /// The requests that it is made of.
     pub fn asks(&self) -> Vec<&Ask> {
         match &self.source {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use domain::connection::{Connection, ConnectionState};
 use domain::connector::{
-    Ask, Connector, Each, Entries, HookSecret, OursAs, OursEncoding, Register, RegisterBy,
-    SIGNING_SECRET, Single,
+    Ask, Connector, Each, HookSecret, OursAs, OursEncoding, Register, RegisterBy, SIGNING_SECRET,
+    Single,
 };
 use domain::id::InboxId;
 use domain::inbox::{Inbox, Registration};
@@ -65,6 +65,9 @@ pub(crate) async fn withdraw(engine: &Engine, inbox: &Inbox) {
     }
 }
 
+/// What the ledger calls all of this.
+const PURPOSE: &str = "webhook registration";
+
 /// What a sender knows of an inbox, by its own list.
 struct Entry {
     id: String,
@@ -74,8 +77,12 @@ struct Entry {
 }
 
 /// What there is at a sender.
+#[derive(Default)]
 struct Known {
+    /// Those that lead to this inbox.
     entries: Vec<Entry>,
+    /// The ids of those that lead elsewhere.
+    others: BTreeSet<String>,
     /// The ids of the parents that each have entries of their own.
     parents: Vec<String>,
 }
@@ -119,13 +126,14 @@ impl Engine {
         }
 
         let mut stale = known.external_id().map(str::to_owned);
+        let mut is_listed = true;
         match self.entries(inbox, &connection, &connector, register).await {
             // Not being able to ask is no news: what was registered is still registered.
             Err(_) if told => return Ok(()),
             Err(error) => return self.note_failure(inbox, &error, stale).await,
             Ok(None) if told => return Ok(()),
             Ok(None) => {}
-            Ok(Some(Known { mut entries, parents })) => {
+            Ok(Some(Known { mut entries, others, parents })) => {
                 if told {
                     self.switch_on(&connection, &connector, register, &mut entries).await;
                 }
@@ -137,16 +145,31 @@ impl Engine {
                 if as_known {
                     return Ok(());
                 }
-                // Everything that leads to this inbox is ours, also what a crash kept us from
-                // writing down.
-                let ids: Vec<_> = entries.into_iter().map(|entry| entry.id).collect();
+                is_listed = !entries.is_empty();
+                let ids: Vec<_> = match is_listed {
+                    // Everything that leads to this inbox is ours, also what a crash kept us from
+                    // writing down.
+                    true => entries.into_iter().map(|entry| entry.id).collect(),
+                    // A list need not be whole; but what it shows under another address is no
+                    // longer ours.
+                    false => ids
+                        .into_iter()
+                        .filter(|id| !others.contains(*id))
+                        .map(str::to_owned)
+                        .collect(),
+                };
                 stale = (!ids.is_empty()).then(|| ids.join(","));
             }
         }
-        if let Some(ids) = &stale
-            && let Err(error) = self.remove_entries(&connection, &connector, register, ids).await
-        {
-            return self.note_failure(inbox, &error, stale).await;
+        if let Some(ids) = &stale {
+            match self.remove_entries(&connection, &connector, register, ids).await {
+                Ok(()) => {}
+                // Most likely it is gone, and not every sender says so with a 404.
+                Err(error) if !is_listed && is_answered(&error) => {
+                    tracing::warn!(inbox.id = %inbox.id, %error, "an old entry was not removed");
+                }
+                Err(error) => return self.note_failure(inbox, &error, stale).await,
+            }
         }
         let mut made = Vec::new();
         match self.make_entries(inbox, &connection, &connector, register, &url, &mut made).await {
@@ -416,21 +439,24 @@ impl Engine {
     ) -> Result<Option<Known>, Error> {
         let path = format!("/in/{}", inbox.inbox.key);
         let now = self.now();
-        let Entries { list: Some(list), items: Some(items), url: Some(at), id, .. } =
-            (match &register.by {
-                RegisterBy::Entries(entries) => &**entries,
-                RegisterBy::Single(single) => {
-                    let (Some(get), Some(at)) = (&single.get, &single.url) else { return Ok(None) };
-                    let answer = self.tell(connection, connector, get, &json!({})).await?;
-                    let url = at.text_of(&answer, now).filter(|url| url.ends_with(&path));
-                    let entry = |url| Entry { id: SINGLE.into(), url, off: false };
-                    let entries = url.into_iter().map(entry).collect();
-                    return Ok(Some(Known { entries, parents: Vec::new() }));
-                }
-                RegisterBy::Resource(_) | RegisterBy::Manual(_) => return Ok(None),
-            })
-        else {
-            return Ok(None);
+        let (entries, listed) = match &register.by {
+            RegisterBy::Entries(entries) => match entries.listed() {
+                Some(listed) => (entries, listed),
+                None => return Ok(None),
+            },
+            RegisterBy::Single(single) => {
+                let (Some(get), Some(at)) = (&single.get, &single.url) else { return Ok(None) };
+                let answer = self.tell(connection, connector, get, &json!({})).await?;
+                let url = at.text_of(&answer, now).filter(|url| url.ends_with(&path));
+                let entry = |url| Entry { id: SINGLE.into(), url, off: false };
+                return Ok(Some(Known {
+                    entries: url.into_iter().map(entry).collect(),
+                    // Setting ours takes the place of whatever is there.
+                    others: [SINGLE.to_owned()].into(),
+                    ..Known::default()
+                }));
+            }
+            RegisterBy::Resource(_) | RegisterBy::Manual(_) => return Ok(None),
         };
         let active = register.health.as_ref().map(|health| &health.active);
         let extra = json!({ "inbox": facts(inbox, "") });
@@ -438,20 +464,26 @@ impl Engine {
             Each::Parent(_) => self.turns(connection, connector, register, &extra).await?,
             Each::Inbox | Each::Topic => vec![(None, extra)],
         };
-        let (mut entries, mut parents) = (Vec::new(), Vec::new());
+        let purpose = Purpose::of(PURPOSE);
+        let mut known = Known::default();
         for (parent, extra) in turns {
-            parents.extend(parent.clone());
-            let answer = self.tell(connection, connector, list, &extra).await?;
-            let listed =
-                items.all(&answer, now).map_err(|error| not_expected(connection, &error))?;
-            entries.extend(listed.iter().flat_map(flattened).filter_map(|item| {
-                let url = at.text_of(&item, now).filter(|url| url.ends_with(&path))?;
-                let id = with_parent(parent.as_deref(), &id.of(&item, &url, now)?);
-                let off = active.is_some_and(|active| !active.holds(&item, now));
-                Some(Entry { id, url, off })
-            }));
+            known.parents.extend(parent.clone());
+            let items = self.all_listed(connection, connector, &listed, &extra, purpose).await?;
+            for item in items {
+                let item = Json::parse(item.data.as_bytes()).unwrap_or_default();
+                let url = entries.url.as_ref().and_then(|at| at.text_of(&item, now));
+                let Some(url) = url else { continue };
+                let Some(id) = entries.id.of(&item, &url, now) else { continue };
+                let id = with_parent(parent.as_deref(), &id);
+                if url.ends_with(&path) {
+                    let off = active.is_some_and(|active| !active.holds(&item, now));
+                    known.entries.push(Entry { id, url, off });
+                } else {
+                    known.others.insert(id);
+                }
+            }
         }
-        Ok(Some(Known { entries, parents }))
+        Ok(Some(known))
     }
 
     /// Switches on what the sender has switched off, where it has a call for that. What stays off
@@ -514,8 +546,7 @@ impl Engine {
             values.extend(extra.clone());
         }
         let request = ApiRequest::from_ask(ask, &values).map_err(outgoing::Error::from)?;
-        let purpose = Purpose::of("webhook registration");
-        let answer = self.call_for(connection, &request, purpose).await?;
+        let answer = self.call_for(connection, &request, Purpose::of(PURPOSE)).await?;
         Ok(Json::parse(&answer.body).unwrap_or_default())
     }
 }
@@ -573,11 +604,6 @@ fn named(register: &Register, id: &str) -> Value {
     }
 }
 
-/// A list yields its items; anything else is an item.
-fn flattened(value: &Json) -> Vec<Json> {
-    value.as_array().map_or_else(|| vec![value.clone()], Iterator::collect)
-}
-
 fn no_secret() -> Error {
     outgoing::Error::Answer {
         host: "the sender".into(),
@@ -586,9 +612,13 @@ fn no_secret() -> Error {
     .into()
 }
 
-fn not_expected(connection: &Connection, error: &domain::expression::RunError) -> Error {
-    let host = connection.connection.name.clone();
-    outgoing::Error::Answer { host, why: error.to_string() }.into()
+/// Whether the sender has understood what it was asked, and refuses it.
+const fn is_answered(error: &Error) -> bool {
+    use outgoing::Error as Outgoing;
+    matches!(
+        error,
+        Error::Sender(Outgoing::Answer { .. } | Outgoing::Status { status: 400..=499, .. })
+    )
 }
 
 /// A secret as Standard Webhooks writes one.

@@ -30,8 +30,9 @@ use crate::store::{self, SyncPage};
 /// How long an answer may take to be understood: its expressions are somebody else's program.
 pub(crate) const READING: Duration = Duration::from_secs(30);
 
-/// For how many records of a stream something is done one by one.
-const MOST_PARENTS: usize = 1_000;
+/// How many records of a stream are read where something is done for each of them, or one is looked
+/// for.
+const MOST_LISTED: usize = 1_000;
 
 /// After how long without an answer a run says that it waits for one.
 const SLOW: Duration = Duration::from_secs(2);
@@ -252,7 +253,7 @@ impl Engine {
     }
 
     /// All records of a stream as the other side has them now, without storing them: for what is
-    /// done for each of them. More than [`MOST_PARENTS`] are left out.
+    /// done for each of them. More than [`MOST_LISTED`] are left out.
     pub(crate) async fn all_records(
         &self,
         connection: &Connection,
@@ -261,6 +262,20 @@ impl Engine {
     ) -> Result<Vec<NewRecord>, outgoing::Error> {
         let missing = || outgoing::Error::Connector(format!("it has no stream `{stream}`"));
         let stream = connector.streams.get(stream).ok_or_else(missing)?;
+        let purpose = Purpose::of("parents of a stream");
+        self.all_listed(connection, connector, stream, &Value::Null, purpose).await
+    }
+
+    /// As [`Engine::all_records`], of anything that is read like a stream; `extra` is what its texts
+    /// may use beside the usual.
+    pub(crate) async fn all_listed(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        stream: &Stream,
+        extra: &Value,
+        purpose: Purpose<'_>,
+    ) -> Result<Vec<NewRecord>, outgoing::Error> {
         let unfit = |error: paging::Error| outgoing::Error::Connector(error.to_string());
         let values = self.values(connection, connector, &Value::Null);
         let stream = &*stream.settled(&values).map_err(|error| unfit(error.into()))?;
@@ -268,19 +283,19 @@ impl Engine {
         let mut records = Vec::new();
         loop {
             let credential = self.credential(connection).await?;
-            let values = self.values(connection, connector, &credential.values);
+            let mut values = self.values(connection, connector, &credential.values);
+            if let (Value::Object(values), Value::Object(extra)) = (&mut values, extra) {
+                values.extend(extra.clone());
+            }
             let request = paging::request(stream, &cursor, &values).map_err(unfit)?;
-            let purpose = Purpose::of("parents of a stream");
             let answer = self.call_for(connection, &request.into(), purpose).await?;
-            let page = read_page(stream, &cursor, &answer, &values, self.now()).map_err(|_| {
-                outgoing::Error::Answer {
-                    host: answer.host.clone(),
-                    why: "its records cannot be read".into(),
-                }
-            })?;
+            let page =
+                read_page(stream, &cursor, &answer, &values, self.now()).map_err(|error| {
+                    outgoing::Error::Answer { host: answer.host.clone(), why: error.to_string() }
+                })?;
             records.extend(page.records);
-            if page.done || records.len() >= MOST_PARENTS {
-                records.truncate(MOST_PARENTS);
+            if page.done || records.len() >= MOST_LISTED {
+                records.truncate(MOST_LISTED);
                 return Ok(records);
             }
             cursor = page.cursor;

@@ -248,6 +248,48 @@ async fn graphql_registers_each_topic_once() {
 }
 
 #[tokio::test]
+async fn all_pages_of_a_list_are_read() {
+    let bench = Bench::start(
+        "register:\n  rest: { create: { post: /hooks, json: { url: '{{ inbox.url }}' } }, id: .id, \
+         list: { get: /hooks }, items: .hooks, url: .url, \
+         page: { cursor: { param: after, at: .next } }, remove: { delete: '/hooks/{{ id }}' } }\n",
+    )
+    .await;
+    let elsewhere = json!({ "hooks": [{ "id": 1, "url": "https://elsewhere.example/" }] });
+    bench.register([elsewhere.clone(), json!({ "id": 2 })]).await;
+    let first = json!({ "next": "p2", "hooks": elsewhere["hooks"] });
+    let ours = json!({ "hooks": [{ "id": 2, "url": bench.url() }] });
+
+    let asked = bench.register([first, ours]).await;
+
+    assert_eq!(paths(&asked), ["GET /hooks", "GET /hooks?after=p2"]);
+    assert_eq!(bench.ids().await.as_deref(), Some("2"));
+}
+
+#[tokio::test]
+async fn what_a_list_does_not_show_is_removed_before_it_is_made_anew() {
+    let bench = Bench::start(
+        "register:\n  rest: { create: { post: /hooks, json: { url: '{{ inbox.url }}' } }, id: .id, \
+         list: { get: /hooks }, items: .hooks, url: .url, remove: { delete: '/hooks/{{ id }}' } }\n",
+    )
+    .await;
+    let none = json!({ "hooks": [] });
+    bench.register([none.clone(), json!({ "id": 2 })]).await;
+
+    let asked = bench.register([none, json!({}), json!({ "id": 3 })]).await;
+
+    assert_eq!(paths(&asked), ["GET /hooks", "DELETE /hooks/2", "POST /hooks"]);
+    assert_eq!(bench.ids().await.as_deref(), Some("3"));
+
+    // The user leads it elsewhere: it is theirs.
+    let elsewhere = json!({ "hooks": [{ "id": 3, "url": "https://elsewhere.example/" }] });
+    let asked = bench.register([elsewhere, json!({ "id": 4 })]).await;
+
+    assert_eq!(paths(&asked), ["GET /hooks", "POST /hooks"]);
+    assert_eq!(bench.ids().await.as_deref(), Some("4"));
+}
+
+#[tokio::test]
 async fn an_entry_without_an_id_is_known_by_its_address() {
     let bench = Bench::start(
         "register:\n  rest: { create: { post: /hooks, form: { url: '{{ inbox.url }}' } }, id: address, \
