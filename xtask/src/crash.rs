@@ -59,7 +59,7 @@ fn locked(sent: &Shared) -> MutexGuard<'_, Sent> {
 /// Kills, counts, and says what was found. Anything lost or doubled is an error.
 #[tokio::main]
 pub(crate) async fn run(args: &Args) -> Result<()> {
-    let binary = product::build("patchbay")?;
+    let binary = product::build("headless", "patchbay")?;
     let dir = tempfile::tempdir_in(binary.parent().context("the binary has no folder")?)?;
     let secret = product::signing_secret();
     let sent = Shared::default();

@@ -38,7 +38,7 @@ pub(crate) enum Beside {
 /// Runs all of it and prints one table.
 #[tokio::main]
 pub(crate) async fn run(args: &Args) -> Result<()> {
-    let binary = product::build("patchbay")?;
+    let binary = product::build("headless", "patchbay")?;
     let dir = tempfile::tempdir_in(binary.parent().context("the binary has no folder")?)?;
     let (p50, p99) = fsync::measure(dir.path())?;
     println!(

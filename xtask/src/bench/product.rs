@@ -37,10 +37,11 @@ pub(crate) fn signing_secret() -> String {
     format!("whsec_{}", base64::engine::general_purpose::STANDARD.encode(bytes))
 }
 
-/// Where a release binary is, built afresh.
-pub(crate) fn build(name: &str) -> Result<PathBuf> {
-    let status =
-        Command::new(env!("CARGO")).args(["build", "--release", "--bin", name]).status()?;
+/// Where a release binary of a package of ours is, built afresh.
+pub(crate) fn build(package: &str, name: &str) -> Result<PathBuf> {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--package", package, "--bin", name])
+        .status()?;
     ensure!(status.success(), "the release binary does not build");
     let metadata = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--format-version=1"])

@@ -19,7 +19,7 @@ pub(crate) struct Args {
 #[tokio::main]
 pub(crate) async fn run(args: &Args) -> Result<()> {
     ensure!(args.times > 1, "two starts are the least that can be compared");
-    let binary = product::build("patchbay")?;
+    let binary = product::build("headless", "patchbay")?;
     let dir = tempfile::tempdir_in(binary.parent().context("the binary has no folder")?)?;
     let mut starts = Vec::new();
     let mut memory = 0;

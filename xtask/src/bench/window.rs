@@ -30,7 +30,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(cfg!(target_os = "linux"), "only measured on Linux");
     ensure!(args.times > 1, "two starts are the least that can be compared");
-    let binary = product::build("patchbay-desktop")?;
+    let binary = product::build("desktop", "patchbay-desktop")?;
     let home = tempfile::tempdir()?;
     let mut starts = Vec::new();
     let mut memory = 0.0;
@@ -69,12 +69,11 @@ impl Opened {
             .arg(&data)
             .args(["--ingress", "127.0.0.1:0"])
             .stdin(Stdio::null())
-            // xvfb-run puts both into one.
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .context("xvfb-run cannot be started")?;
-        let said = session.stdout.take().context("its output cannot be read")?;
+        let said = session.stderr.take().context("its output cannot be read")?;
         let mut opened = Self { session, data, after: 0.0 };
         let mut awaited = MOMENTS.to_vec();
         for line in BufReader::new(said).lines() {
