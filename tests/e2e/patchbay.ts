@@ -1,7 +1,7 @@
 // A Patchbay of its own for each test: the headless host on a data directory that is thrown away.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -13,30 +13,49 @@ const PROGRAM = process.env.PATCHBAY ?? "patchbay";
 export class Patchbay {
   private constructor(
     private readonly child: ChildProcess,
-    private readonly folder: string,
+    /** All that it keeps: its data, and the key of its vault. */
+    readonly folder: string,
     /** Logs in once. */
     readonly loginUrl: string,
+    private readonly lines: readonly string[],
   ) {}
 
-  static async start(): Promise<Patchbay> {
+  /** `more` is what else `patchbay serve` is told. */
+  static async start(more: readonly string[] = []): Promise<Patchbay> {
     const folder = mkdtempSync(join(tmpdir(), "patchbay-e2e-"));
     const key = join(folder, "vault.key");
     execFileSync(PROGRAM, ["vault", "init", "--vault-key-file", key]);
     const listen = ["--api", "127.0.0.1:0", "--ingress", "127.0.0.1:0"];
     const vault = ["--vault", "file", "--vault-key-file", key];
     const data = ["--data-dir", join(folder, "data")];
-    const child = spawn(PROGRAM, ["serve", "--sandbox", ...listen, ...vault, ...data], {
-      stdio: ["ignore", "pipe", "ignore"],
+    const child = spawn(PROGRAM, ["serve", "--sandbox", ...listen, ...vault, ...data, ...more], {
+      stdio: ["ignore", "pipe", "pipe"],
     });
+    const lines: string[] = [];
     const url = await new Promise<string>((ready, ended) => {
-      // It is read to the end, so that the program never writes into a closed pipe.
+      // Both are read to the end, so that the program never writes into a closed pipe.
+      createInterface({ input: child.stderr! }).on("line", (line) => lines.push(line));
       createInterface({ input: child.stdout! }).on("line", (line) => {
+        lines.push(line);
         const url = /http:\S+#login=\S+/.exec(line)?.[0];
         if (url) ready(url);
       });
       child.once("exit", () => ended(new Error("patchbay serve ended before it was ready")));
     });
-    return new Patchbay(child, folder, url);
+    return new Patchbay(child, folder, url, lines);
+  }
+
+  /** What it has printed and logged. */
+  get log(): string {
+    return this.lines.join("\n");
+  }
+
+  /** What the system shows to everybody of how it was started; empty where it shows nothing. */
+  get startedWith(): string {
+    const path = `/proc/${this.child.pid}`;
+    return existsSync(path)
+      ? ["cmdline", "environ"].map((each) => readFileSync(join(path, each), "latin1")).join("\n")
+      : "";
   }
 
   get dataDir(): string {
