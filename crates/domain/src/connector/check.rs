@@ -39,6 +39,7 @@ pub(super) fn check(connector: &Connector) -> Checked {
     if connector.socket.is_some() && connector.webhooks.is_none() {
         return mistake("socket", "`socket` needs `webhooks`, which say how its events are read");
     }
+    mail(connector)?;
     let calls = asks(connector).iter().any(|(ask, _)| match ask {
         Ask::Rest(call) => call.path.text().starts_with('/'),
         Ask::Graphql(_) => true,
@@ -68,6 +69,26 @@ fn id(connector: &Connector) -> Checked {
     }
     if connector.status == Status::Sandbox && id != "sandbox" {
         return mistake("status:", "`status: sandbox` is for the sandbox alone");
+    }
+    Ok(())
+}
+
+/// Whoever signs in at a mail server, or sends mail, needs one.
+fn mail(connector: &Connector) -> Checked {
+    if connector.smtp.is_some() {
+        return Ok(());
+    }
+    for way in &connector.auth {
+        match &way.kind {
+            WayKind::SmtpLogin(_) => return mistake("smtp_login", "`smtp_login` needs `smtp`"),
+            kind if kind.token_facts().is_some_and(|it| matches!(it.send, Send::Xoauth2(_))) => {
+                return mistake("xoauth2", "`xoauth2` needs `smtp`");
+            }
+            _ => {}
+        }
+    }
+    if connector.actions.values().any(|action| action.does == Does::Mail) {
+        return mistake("mail:", "`mail: {}` needs `smtp`");
     }
     Ok(())
 }
@@ -106,6 +127,7 @@ fn ways(connector: &Connector) -> Checked {
 /// The texts that decide which host is called, with their names.
 fn addresses(connector: &Connector) -> Vec<(&'static str, &Template)> {
     let mut addresses: Vec<_> = connector.hosts.iter().map(|host| ("hosts", host)).collect();
+    addresses.extend(connector.smtp.as_ref().map(|smtp| ("smtp", &smtp.host)));
     addresses.extend(connector.base_url.as_ref().map(|base| ("base_url", base)));
     addresses.extend(connector.auth.iter().flat_map(|way| way.kind.addresses()));
     let paths = asks(connector).into_iter().filter_map(|(ask, _)| match ask {
@@ -128,13 +150,13 @@ fn address(connector: &Connector, place: &str, text: &Template) -> Checked {
             format!("`{written}` should begin with `/` or be a whole `https://` address"),
         );
     }
-    let is_host = place == "hosts";
+    let is_host = matches!(place, "hosts" | "smtp");
     if !is_host && !written.starts_with("https://") && !written.starts_with("{{") {
         return mistake(written, format!("`{place}` should be an `https://` address"));
     }
     let part = if is_host { written } else { host_part(written) };
     if is_host && part.contains("://") {
-        return mistake(written, "`hosts` holds names without `https://`");
+        return mistake(written, format!("`{place}` holds names without `https://`"));
     }
     let Ok(part) = Template::new(part) else {
         return mistake(written, format!("the host in `{written}` cannot be told from its path"));

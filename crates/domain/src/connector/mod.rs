@@ -173,7 +173,8 @@ pub struct Smtp {
     pub host: Template,
     /// Its port.
     pub port: Template,
-    /// How it is encrypted: `implicit`, or `starttls`, which is then insisted on.
+    /// How it is encrypted: `implicit`, or `starttls`, which is then insisted on; or `none`, which
+    /// only a server on the same computer is talked to by.
     pub tls: Template,
     /// Whom mail is from, unless an action says it.
     #[serde(default)]
