@@ -505,6 +505,12 @@ impl From<outgoing::Error> for ApiError {
                 Code::Unreachable,
                 "Check the network and the address, then try again.",
             ),
+            outgoing::Error::MailServer { .. } => (
+                StatusCode::BAD_GATEWAY,
+                Code::BadAnswer,
+                "Compare server, port and encryption with what the mailbox's provider shows: 465 \
+                 is encrypted from the beginning, 587 after STARTTLS.",
+            ),
             outgoing::Error::TimedOut(_) => {
                 (StatusCode::GATEWAY_TIMEOUT, Code::TimedOut, "Try again in a minute.")
             }

@@ -391,7 +391,10 @@ impl Engine {
         way: &Way,
     ) -> Result<(), Error> {
         let credential = self.credential(connection).await?;
-        if let Some(check) = way.check.as_ref().or(connector.check.as_ref()) {
+        if credential.mail.is_some() {
+            let user = self.check_mail(connection, connector).await?;
+            self.inner.store.set_connection_checked(connection.id, Some(user), self.now()).await?;
+        } else if let Some(check) = way.check.as_ref().or(connector.check.as_ref()) {
             let values = self.values(connection, connector, &credential.values);
             let request =
                 ApiRequest::from_ask(&check.ask, &values).map_err(outgoing::Error::from)?;

@@ -64,6 +64,13 @@ pub(super) struct Counted {
     route: String,
 }
 
+impl Counted {
+    /// A conversation with a mail server: it has no path, and all of them are alike.
+    pub(super) fn mail() -> Self {
+        Self { lane: None, path: String::new(), route: String::new() }
+    }
+}
+
 impl Budget {
     /// The budget that a connector's `limit` describes, `values` filled in. Its paths stand below
     /// the address `base`.

@@ -345,7 +345,8 @@ impl Engine {
         let own = self.inner.connectors.is_own(&connector.id);
         let movable = |url: &&Template| own || url.text().contains("{{");
         let fill = |url: &Template| url.render(Place::Address, &values).ok();
-        let hosts = connector.hosts.iter().filter(movable).filter_map(fill);
+        let mail = connector.smtp.iter().map(|smtp| &smtp.host);
+        let hosts = connector.hosts.iter().chain(mail).filter(movable).filter_map(fill);
         let addresses = connector.base_url.iter().chain(sign_in_addresses(connector));
         let addresses = addresses.filter(movable).filter_map(fill);
         hosts

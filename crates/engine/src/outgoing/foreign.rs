@@ -9,7 +9,7 @@ use domain::text::clean;
 
 use super::Error;
 use crate::Engine;
-use crate::sign_in::{Credential, LIVES};
+use crate::sign_in::{Credential, LIVES, MailLogin};
 
 /// How much of a text is looked at; what is shown of it is cut after its secrets are gone, since a
 /// part of a secret is not found.
@@ -40,7 +40,8 @@ impl Engine {
             }
             let headers = credential.carried.headers.iter().map(|(_, value)| value);
             let query = credential.carried.query.iter().map(|(_, value)| value);
-            for value in headers.chain(query).chain(&credential.url) {
+            let mail = credential.mail.as_ref().map(MailLogin::initial_response);
+            for value in headers.chain(query).chain(&credential.url).chain(&mail) {
                 secrets.add("credential", value.clone());
                 // Without its scheme: `Bearer`, `Basic`.
                 if let Some((_, bare)) = value.expose().split_once(' ') {
@@ -81,7 +82,9 @@ impl Error {
                 why:
                     Refused::Address(to) | Refused::Host(to) | Refused::Plain(to) | Refused::Never(to),
             } => vec![host, to],
-            Self::Unreachable { host, why } | Self::Answer { host, why } => vec![host, why],
+            Self::Unreachable { host, why }
+            | Self::Answer { host, why }
+            | Self::MailServer { host, why } => vec![host, why],
             Self::Status { host, message, .. } => vec![host, message],
             Self::Store(_) | Self::Vault(_) => Vec::new(),
         }

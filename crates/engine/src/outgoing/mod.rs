@@ -10,6 +10,7 @@ mod budget;
 mod call;
 mod carried;
 mod foreign;
+mod mail;
 mod resolve;
 mod socket;
 mod trace;
@@ -43,6 +44,7 @@ pub(crate) use self::trace::{Carrying, Noted, without};
 pub use self::trace::{Exchange, Shown};
 
 /// What one request may take, by a clock that nobody can set.
+#[derive(Debug, Clone, Copy)]
 struct Bounds {
     /// How long a connection may take to open.
     connect: Duration,
@@ -126,6 +128,14 @@ pub enum Error {
         /// Who.
         host: String,
         /// What is wrong with it.
+        why: String,
+    },
+    /// It is no mail server that can be used, or not in this way.
+    #[error("{host} cannot be used as a mail server: {why}")]
+    MailServer {
+        /// Who.
+        host: String,
+        /// Why.
         why: String,
     },
     /// A text of the connector cannot be filled in.
@@ -221,7 +231,7 @@ struct Inner {
     public: reqwest::Client,
     /// Dials private ones too.
     any: reqwest::Client,
-    largest: usize,
+    bounds: Bounds,
     budgets: Mutex<HashMap<ConnectionId, Arc<Budget>>>,
     trace: Trace,
 }
@@ -241,7 +251,7 @@ impl Outgoing {
             clock,
             public: client(Network::Public, bounds)?,
             any: client(Network::Any, bounds)?,
-            largest: bounds.largest,
+            bounds: *bounds,
             budgets: Mutex::default(),
             trace: Trace::default(),
         };
@@ -430,7 +440,7 @@ impl Outgoing {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut body = BytesMut::new();
         while let Some(part) = response.chunk().await.map_err(|error| fault(&host, error))? {
-            if body.len() + part.len() > self.inner.largest {
+            if body.len() + part.len() > self.inner.bounds.largest {
                 return Err(Error::TooLarge(host));
             }
             body.extend_from_slice(&part);

@@ -154,7 +154,11 @@ impl Trace {
         if good && !carrying.watched && !self.all.load(Ordering::Relaxed) {
             return;
         }
-        let exchange = exchange(request, carrying, answer, at);
+        self.keep(connection, exchange(request, carrying, answer, at));
+    }
+
+    /// Remembers what a conversation looked like that is no request; its secrets are masked already.
+    pub(super) fn keep(&self, connection: ConnectionId, exchange: Exchange) {
         let mut all = locked(&self.exchanges);
         let remembered = all.entry(connection).or_default();
         if remembered.len() == REMEMBERED {

@@ -92,6 +92,14 @@ pub enum MailLogin {
 }
 
 impl MailLogin {
+    /// The user.
+    pub(crate) fn user(&self) -> &str {
+        match self {
+            Self::Password { user, .. } => user.expose(),
+            Self::Xoauth2 { user, .. } => user,
+        }
+    }
+
     /// What follows `AUTH PLAIN` or `AUTH XOAUTH2`, in base64.
     pub fn initial_response(&self) -> Secret {
         let text = match self {
@@ -232,7 +240,8 @@ impl Carrier<'_> {
         let rendered = Secret::new(text.render(place, &values)?);
         note_used(&text.names(), self.secrets, used);
         // What is made of secrets is as secret as they are.
-        if !text.is_plain() && used.iter().all(|(_, values)| !values.contains(&rendered)) {
+        let is_made_of_some = text.names().iter().any(|name| name.starts_with("secrets."));
+        if is_made_of_some && used.iter().all(|(_, values)| !values.contains(&rendered)) {
             used.add("credential", rendered.clone());
         }
         Ok(rendered)

@@ -110,7 +110,8 @@ fn outgoing_code_and_hint(error: &outgoing::Error) -> (&'static str, Option<&'st
         }
         Error::Status { .. } => ("refused", Some(CHANGED)),
         Error::Answer { .. } => ("bad_answer", Some(CHANGED)),
-        Error::Connector(_) => ("connector", Some(FORMAT)),
+        // No stream is read from one.
+        Error::Connector(_) | Error::MailServer { .. } => ("connector", Some(FORMAT)),
         Error::Store(error) => store_code_and_hint(error),
         Error::Vault(_) => ("vault", Some("Unlock the vault, then run the sync again.")),
     }

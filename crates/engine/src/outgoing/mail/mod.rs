@@ -1,0 +1,246 @@
+//! Mail servers: whether one lets a connection in.
+//!
+//! What holds for calls holds for conversations with a mail server: where they may go, what they
+//! count, that a credential is renewed once where it is refused, and that the ledger has what was
+//! shown before it is shown. Mail is handed over with encryption or not at all.
+
+mod session;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use domain::connection::Connection;
+use domain::connector::Connector;
+use domain::reach::NamedBy;
+use domain::template::Place;
+use jiff::Timestamp;
+use serde_json::Value;
+use url::{Host, Url};
+
+use self::session::{Encryption, Fault, Patience, Server, Session};
+use super::budget::{Budget, Counted};
+use super::foreign::{SAID, said};
+use super::{Carrying, Error, Exchange, Shown, Unwatched};
+use crate::Engine;
+use crate::sign_in::{Credential, MailLogin};
+
+/// What a conversation with a mail server is for, and what came of it.
+struct Attempt<'a> {
+    connection: &'a Connection,
+    credential: &'a Credential,
+    login: &'a MailLogin,
+    server: Server,
+    /// What the ledger calls it.
+    url: Url,
+    purpose: &'a str,
+}
+
+impl Engine {
+    /// Opens a conversation with the mail server of a connection, shows it who we are, and ends it.
+    /// The answer is the name that it was shown.
+    ///
+    /// A token that is refused is renewed once, and shown anew.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. Where the credential is refused for good, the connection needs a sign-in.
+    pub(crate) async fn check_mail(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+    ) -> Result<String, Error> {
+        let mut carried = Vec::new();
+        let outcome = self.let_in(connection, connector, &mut carried).await;
+        let carried: Vec<_> = carried.iter().collect();
+        let secrets = self.secrets_known_to_provider(connection, &carried).await;
+        match outcome {
+            Ok(user) => Ok(said(&user, &secrets, 200)),
+            Err(error) => Err(error.without(&secrets)),
+        }
+    }
+
+    /// Tries once, or twice where the credential is another one then.
+    async fn let_in(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        carried: &mut Vec<Credential>,
+    ) -> Result<String, Error> {
+        let mut credential = self.credential(connection).await?;
+        carried.push(credential.clone());
+        for is_last in [false, true] {
+            let attempt = self.attempt(connection, connector, &credential)?;
+            let why = match self.conversed(&attempt, connector).await {
+                Ok(()) => return Ok(attempt.login.user().to_owned()),
+                Err(Fault::Other(error)) => return Err(error),
+                Err(Fault::Refused(words)) => words,
+            };
+            let host = &attempt.server.host;
+            let renewable = matches!(attempt.login, MailLogin::Xoauth2 { .. });
+            let other = if renewable && !is_last {
+                self.renew(connection, &credential).await?
+            } else {
+                let secrets = self.secrets_known_to_provider(connection, &[&credential]).await;
+                let why = refusal(host, renewable, &said(&why, &secrets, SAID));
+                self.end_sign_in(connection, &credential, why).await?
+            };
+            if is_last {
+                return Err(Error::Credentials(host.clone()));
+            }
+            carried.push(other.clone());
+            credential = other;
+        }
+        Err(Error::Connector("nothing was tried".into()))
+    }
+
+    /// Whom to talk to, and what to show.
+    fn attempt<'a>(
+        &self,
+        connection: &'a Connection,
+        connector: &Connector,
+        credential: &'a Credential,
+    ) -> Result<Attempt<'a>, Error> {
+        let login = credential.mail.as_ref();
+        let login =
+            login.ok_or_else(|| Error::Connector("its way in is for no mail server".into()))?;
+        let values = self.values(connection, connector, &credential.values);
+        let (server, url) = self.mail_server(connector, &values)?;
+        Ok(Attempt { connection, credential, login, server, url, purpose: "check" })
+    }
+
+    /// The mail server of a connection, where it may be called, and its address.
+    fn mail_server(&self, connector: &Connector, values: &Value) -> Result<(Server, Url), Error> {
+        let smtp = connector.smtp.as_ref();
+        let smtp = smtp.ok_or_else(|| Error::Connector("it has no `smtp`".into()))?;
+        let fill = |text: &domain::template::Template| text.render(Place::Address, values);
+        let (host, port, tls) = (fill(&smtp.host)?, fill(&smtp.port)?, fill(&smtp.tls)?);
+        let port = port.trim().parse().ok().filter(|port| *port > 0);
+        let port: u16 =
+            port.ok_or_else(|| Error::Connector("the port of its server is none".into()))?;
+        let encryption = match tls.trim() {
+            "implicit" => Encryption::Implicit,
+            "starttls" => Encryption::StartTls,
+            "none" => Encryption::None,
+            other => return Err(Error::Connector(format!("`tls` is no `{other}`"))),
+        };
+        let unfit = || Error::Connector(format!("`{host}` is not the name of a server"));
+        let host = Host::parse(host.trim()).map_err(|_| unfit())?;
+        // The rules are those of other calls; the scheme says whether it is encrypted.
+        let scheme = if encryption == Encryption::None { "http" } else { "https" };
+        let asked = Url::parse(&format!("{scheme}://{host}:{port}")).map_err(|_| unfit())?;
+        let mut reach = self.reach(connector, values)?;
+        reach.hosts.push(host.to_string());
+        reach.typed = smtp.host.is_one_setting();
+        let network = reach.check(&asked, NamedBy::Connector)?;
+        let scheme = if encryption == Encryption::Implicit { "smtps" } else { "smtp" };
+        let url = Url::parse(&format!("{scheme}://{host}:{port}")).map_err(|_| unfit())?;
+        let host = match host {
+            Host::Domain(name) => name,
+            Host::Ipv4(ip) => IpAddr::V4(ip).to_string(),
+            Host::Ipv6(ip) => IpAddr::V6(ip).to_string(),
+        };
+        Ok((Server { host, port, encryption, network }, url))
+    }
+
+    /// Has one conversation, within the budget, and remembers what it looked like.
+    async fn conversed(&self, attempt: &Attempt<'_>, connector: &Connector) -> Result<(), Fault> {
+        let Attempt { connection, server, .. } = attempt;
+        let values = self.values(connection, connector, &attempt.credential.values);
+        let budget = self.inner.outgoing.budget(connection.id, || {
+            Budget::new(&connector.limit, &connector.errors, &attempt.url, &values)
+        });
+        let budget = budget.map_err(Error::from)?;
+        let place = budget.wait(&Counted::mail(), &server.host, self.now(), &Unwatched).await?;
+        let at = self.now();
+        let mut lines = Vec::new();
+        let whole = self.inner.outgoing.inner.bounds.whole;
+        let talked = tokio::time::timeout(whole, self.talked(attempt, at, &mut lines)).await;
+        let outcome = talked.unwrap_or_else(|_| {
+            let host = server.host.clone();
+            Err(Error::TimedOut(host).into())
+        });
+        drop(place);
+        self.remember_talk(attempt, at, &lines, &outcome).await;
+        outcome.map(drop)
+    }
+
+    /// One conversation; its last words are the answer.
+    async fn talked(
+        &self,
+        attempt: &Attempt<'_>,
+        at: Timestamp,
+        lines: &mut Vec<String>,
+    ) -> Result<(u16, String), Fault> {
+        let bounds = self.inner.outgoing.inner.bounds;
+        let patience = Patience { connect: bounds.connect, answer: bounds.silence };
+        let mut session = Session::open(&attempt.server, patience, lines).await?;
+        let mechanism = session.mechanism(attempt.login)?;
+        // Before it is shown: whoever gives it up, or ends us, does not call it back.
+        self.inner.outgoing.trace().sent(&attempt.carrying(), &attempt.url, at);
+        session.log_in(attempt.login, mechanism).await?;
+        let answer = session.nothing().await?;
+        session.close().await;
+        let words = answer.message().collect::<Vec<_>>().join("\n");
+        Ok((answer.code().into(), words))
+    }
+
+    async fn remember_talk(
+        &self,
+        attempt: &Attempt<'_>,
+        at: Timestamp,
+        lines: &[String],
+        outcome: &Result<(u16, String), Fault>,
+    ) {
+        let secrets =
+            self.secrets_known_to_provider(attempt.connection, &[attempt.credential]).await;
+        let shown = |status, words: &str| {
+            let body = said(words, &secrets, SHOWN);
+            Ok(Shown { status, headers: Vec::new(), body })
+        };
+        let exchange = Exchange {
+            at,
+            purpose: attempt.purpose.into(),
+            method: "SMTP".into(),
+            url: attempt.url.to_string(),
+            headers: Vec::new(),
+            body: Some(lines.join("\n")),
+            answer: match outcome {
+                Ok((status, words)) => shown(*status, words),
+                Err(Fault::Refused(words)) => shown(REFUSED, words),
+                Err(Fault::Other(Error::Status { status, message, .. })) => shown(*status, message),
+                Err(Fault::Other(error)) => Err(said(&error.to_string(), &secrets, SAID)),
+            },
+        };
+        self.inner.outgoing.trace().keep(attempt.connection.id, exchange);
+    }
+}
+
+/// How much is shown of what a server said, in characters.
+const SHOWN: usize = 4096;
+/// The status of a refusal (RFC 4954, section 6).
+const REFUSED: u16 = 535;
+
+impl Attempt<'_> {
+    fn carrying(&self) -> Carrying {
+        Carrying {
+            connection: Some(self.connection.id),
+            secrets: Arc::clone(&self.credential.secrets),
+            purpose: self.purpose.into(),
+            watched: true,
+            brings_secrets: false,
+        }
+    }
+}
+
+/// Why a connection needs its user.
+fn refusal(host: &str, by_token: bool, words: &str) -> String {
+    let what = if by_token { "refuses a new token, too" } else { "refuses user and password" };
+    match words.trim_end_matches('.') {
+        "" => format!("{host} {what}."),
+        words => format!("{host} {what}: {words}."),
+    }
+}
