@@ -109,6 +109,8 @@ pub struct Options {
     pub connectors: Vec<(&'static str, String)>,
     /// How many files the process may have open, as far as the ingress is told.
     pub open_files: Option<u64>,
+    /// Where programs of others are looked for, such as those of tunnels; nowhere where it is empty.
+    pub path: String,
 }
 
 impl TestApp {
@@ -146,11 +148,12 @@ impl TestApp {
             std::fs::write(folder.join("connector.yaml"), text).expect("a connector");
         }
         let (vault, switches) = Vault::switchable();
+        let path = (!options.path.is_empty()).then(|| ("PATH".into(), options.path.into()));
         let config = Config {
             data_dir: DataDir::own(&data.path().join("data")).expect("a data directory"),
             clock: Arc::new(clock.clone()),
             vault,
-            environment: Environment::new(std::iter::empty()),
+            environment: Environment::new(path.into_iter()),
             sandbox: shop.as_ref().map(address_of),
         };
         let engine = Engine::open(config).await.expect("an engine");

@@ -14,6 +14,8 @@ mod echo;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod hand_over;
+#[cfg(test)]
 mod inboxes;
 #[cfg(test)]
 mod ingress;

@@ -454,6 +454,22 @@ impl From<sign_in::Error> for ApiError {
                      a tunnel whose address stays, then begin again.",
                 )
             }
+            sign_in::Error::NoKeyAddress => {
+                Self::new(StatusCode::CONFLICT, Code::SignInFailed, message).hint(
+                    "Start a tunnel that has a fixed https address, or make the keys by hand: \
+                     choose another way in.",
+                )
+            }
+            sign_in::Error::ChangingKeyAddress(_) => {
+                Self::new(StatusCode::CONFLICT, Code::SignInFailed, message).hint(
+                    "It may lead to somebody else by the time that the keys are sent. Use a tunnel \
+                     whose address stays, or make the keys by hand: choose another way in.",
+                )
+            }
+            sign_in::Error::Keys(_) => {
+                Self::new(StatusCode::BAD_GATEWAY, Code::SignInFailed, message)
+                    .hint("Compare the address in the settings, then begin the sign-in again.")
+            }
             sign_in::Error::NoWindow => {
                 Self::new(StatusCode::CONFLICT, Code::SignInFailed, message)
                     .hint("Sign in with the Patchbay app, or choose another way in.")

@@ -1,4 +1,5 @@
-//! The door for strangers: `/in/{key}`, and while a sign-in waits for it `/oauth/callback`.
+//! The door for strangers: `/in/{key}`, and while a sign-in waits for it `/oauth/callback`, where a
+//! browser comes back and where a provider's server posts keys.
 //! Everything else is answered with 404 and nothing.
 //!
 //! A request is handled in this order: is there an inbox with this key (asked from memory, before
@@ -21,6 +22,7 @@ use bytes::Bytes;
 use domain::refusal::Reason;
 use engine::Engine;
 use engine::inbox::{Answer, Delivery, Received};
+use engine::sign_in::CALLBACK;
 use engine::tunnel::ServeIngress;
 use futures::future::BoxFuture;
 use http::request::Parts;
@@ -35,8 +37,8 @@ use self::places::Places;
 /// Most bytes of a request's body: 25 MB.
 pub const BODY_LIMIT: usize = 25 * 1024 * 1024;
 
-/// Where a browser lands whose provider wants a public https address.
-const CALLBACK: &str = "/oauth/callback";
+/// Most bytes of keys that are handed over.
+const KEYS_LIMIT: usize = 16 * 1024;
 
 /// Serves the ingress on any number of listeners. Cheap to clone; clones share one room for the
 /// bodies that are in hand, and the places for connections.
@@ -110,10 +112,43 @@ impl Door {
             }
             return self.probe(parts, body).await;
         }
-        if path == CALLBACK && self.engine.sign_in_waits() {
+        if path == CALLBACK {
+            return self.call_back(parts, body).await;
+        }
+        self.unknown(parts)
+    }
+
+    /// A browser that comes back from a sign-in, or keys that are handed over.
+    async fn call_back<B: body::Incoming>(&self, parts: Parts, body: B) -> Answered {
+        if parts.method == Method::POST && self.engine.keys_are_awaited() {
+            return self.take_keys(parts, body).await;
+        }
+        if let Some(page) = self.engine.come_back(&parts.method, &parts.uri).await {
+            return page;
+        }
+        if self.engine.sign_in_waits() {
             return self.engine.land(&parts.method, &parts.uri).await;
         }
         self.unknown(parts)
+    }
+
+    /// What is none that is waited for is answered as if there were no such path. A provider that
+    /// is not told 200 takes its keys back.
+    async fn take_keys<B: body::Incoming>(&self, parts: Parts, body: B) -> Answered {
+        let Ok(read) = self.room.read(body, KEYS_LIMIT, CALLBACK).await else {
+            return self.unknown(parts);
+        };
+        let status = match self.engine.take_keys(&read.bytes).await {
+            None => return self.unknown(parts),
+            Some(Ok(())) => StatusCode::OK,
+            Some(Err(error)) => {
+                tracing::warn!("keys that were handed over were not kept: {error}");
+                StatusCode::BAD_REQUEST
+            }
+        };
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = status;
+        response
     }
 
     /// A request for an inbox that is there.

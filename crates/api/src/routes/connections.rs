@@ -401,7 +401,11 @@ pub(crate) async fn authorize_connection(
     Path(id): Path<ConnectionId>,
 ) -> Result<Json<Authorization>, ApiError> {
     let authorize = engine.authorize(id).await?;
-    let kind = if authorize.user_code.is_some() { SignInKind::Device } else { SignInKind::Browser };
+    let kind = match (&authorize.user_code, &authorize.redirect_url) {
+        (Some(_), _) => SignInKind::Device,
+        (None, Some(_)) => SignInKind::Browser,
+        (None, None) => SignInKind::HandOver,
+    };
     Ok(Json(Authorization {
         kind,
         authorize_url: authorize.authorize_url.into(),

@@ -134,7 +134,7 @@ impl Engine {
         let landed = Url::parse("http://127.0.0.1").and_then(|base| base.join(path_and_query));
         match landed {
             Ok(landed) if method == Method::GET && uri.path() == path => {
-                page(&self.complete(&landed, At::Path(path)).await)
+                told(&self.complete(&landed, At::Path(path)).await)
             }
             _ => {
                 let mut response = Response::new(Full::default());
@@ -146,7 +146,7 @@ impl Engine {
 }
 
 /// What the person in the browser is told.
-fn page(outcome: &Result<ConnectionStatus, Error>) -> Response<Full<Bytes>> {
+fn told(outcome: &Result<ConnectionStatus, Error>) -> Response<Full<Bytes>> {
     let (status, title, text) = match outcome {
         Ok(connection) => (
             StatusCode::OK,
@@ -178,11 +178,16 @@ fn page(outcome: &Result<ConnectionStatus, Error>) -> Response<Full<Bytes>> {
             format!("The sign-in failed: {error}. Go back to Patchbay to begin again."),
         ),
     };
+    page(status, title, &text)
+}
+
+/// A page that loads nothing, is kept by nobody, and says to nobody whence it was left.
+pub(super) fn page(status: StatusCode, title: &str, text: &str) -> Response<Full<Bytes>> {
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>{title} · Patchbay</title>\n<h1>{title}</h1>\n<p>{}</p>\n</html>\n",
-        escaped(&text)
+        escaped(text)
     );
     let mut response = Response::new(Full::new(Bytes::from(html)));
     *response.status_mut() = status;

@@ -5,6 +5,9 @@
 //! connection. The user can paste the address instead, and the ingress passes it on. However it
 //! comes, an answer counts when its state is ours, and once.
 //!
+//! Some providers send keys from their server instead, which only the ingress can take
+//! (`hand_over.rs`).
+//!
 //! A credential is read from the vault when it is needed and forgotten a minute later. All that
 //! use a connection take turns at it, so that a token is renewed once, before it ends or after it
 //! was refused. Where a refresh token is good once, an intent is written before it is spent and
@@ -15,6 +18,7 @@
 mod carry;
 mod credential;
 mod device;
+mod hand_over;
 mod jwt;
 mod landing;
 mod revoke;
@@ -32,7 +36,7 @@ use domain::connector::{
 };
 use domain::id::ConnectionId;
 use domain::secret::Secret;
-use domain::template::Place;
+use domain::template::{Place, Template};
 use domain::tunnel::TunnelState;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
@@ -58,7 +62,10 @@ use self::waiting::{At, Browser, ForWhat, Landed, Waiting};
 const PATIENCE: Duration = Duration::from_secs(600);
 /// How long the first call after a sign-in, which asks for the account's name, is waited for.
 const FIRST_CHECK: Duration = Duration::from_secs(10);
-/// The path on which a browser comes back.
+/// What is said of a sign-in from whose page nobody came back.
+const NOBODY_CAME_BACK: &str = "Nobody came back from the provider's page within ten minutes. Sign \
+                                in again, and allow what is asked for.";
+/// The path on which a browser comes back, and to which keys are posted.
 pub const CALLBACK: &str = "/oauth/callback";
 /// Where a browser comes back to a window that takes addresses of the application's own kind.
 pub const CUSTOM_CALLBACK: &str = "patchbay:/oauth/callback";
@@ -99,6 +106,16 @@ pub enum Error {
     /// changes, so that it cannot be registered there.
     #[error("the browser can only come back to an address that stays, and that of `{0}` changes")]
     ChangingAddress(String),
+    /// The provider sends its keys to a public https address, and there is none.
+    #[error("the keys can only be sent to a public https address, and there is none")]
+    NoKeyAddress,
+    /// The provider sends its keys to a public https address, and the one that there is changes, so
+    /// that it may be somebody else's when they are sent.
+    #[error("the keys can only be sent to an address that stays, and that of `{0}` changes")]
+    ChangingKeyAddress(String),
+    /// What the provider sent are no keys, or none that let us in.
+    #[error("the keys that were sent could not be taken: {0}")]
+    Keys(String),
     /// The provider sends browsers back to a window alone, and this host has none.
     #[error("the browser can only come back to the window, and this Patchbay has none")]
     NoWindow,
@@ -150,6 +167,7 @@ impl Engine {
             WayKind::Device(device) => {
                 self.ask_for_device_code(&connection, &connector, device).await
             }
+            WayKind::KeyHandOver(keys) => self.ask_for_keys(&connection, &connector, keys).await,
             _ => Err(Error::NotNeeded),
         }
     }
@@ -204,15 +222,48 @@ impl Engine {
             stop: CancellationToken::new(),
             closed: listener.is_some().then(CancellationToken::new),
         };
-        if let (Some(listener), Some(closed)) = (listener, waiting.closed.clone()) {
-            let stop = waiting.stop.clone();
-            landing::listen(self.clone(), id, listener, waiting.until, stop, closed);
-        }
+        let expires_at = match (listener, waiting.closed.clone()) {
+            (Some(listener), Some(closed)) => {
+                let stop = waiting.stop.clone();
+                landing::listen(self.clone(), id, listener, waiting.until, stop, closed);
+                self.wait(id, waiting)
+            }
+            _ => self.wait_without_listener(id, waiting, NOBODY_CAME_BACK),
+        };
+        Ok(Authorize { authorize_url, redirect_url: Some(redirect), user_code: None, expires_at })
+    }
+
+    /// Lets a sign-in wait. Until when it does.
+    fn wait(&self, id: ConnectionId, waiting: Waiting) -> Timestamp {
         self.inner.sign_ins.begin(id, waiting);
         self.connection_changed();
         let patience = SignedDuration::try_from(PATIENCE).unwrap_or(SignedDuration::ZERO);
-        let expires_at = self.now().checked_add(patience).unwrap_or(Timestamp::MAX);
-        Ok(Authorize { authorize_url, redirect_url: Some(redirect), user_code: None, expires_at })
+        self.now().checked_add(patience).unwrap_or(Timestamp::MAX)
+    }
+
+    /// As [`Engine::wait`], where no listener of its own sees its end: `in_vain` is said where
+    /// nothing has come until then.
+    fn wait_without_listener(
+        &self,
+        id: ConnectionId,
+        waiting: Waiting,
+        in_vain: &'static str,
+    ) -> Timestamp {
+        let (engine, until, stop) = (self.clone(), waiting.until, waiting.stop.clone());
+        let expires_at = self.wait(id, waiting);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => {}
+                () = stop.cancelled() => {}
+                () = engine.inner.stopping.cancelled() => {}
+            }
+            // Whoever looks at those that wait may have been quicker to end it.
+            if Instant::now() >= until {
+                engine.came_to_nothing(id, in_vain.into()).await;
+                engine.connection_changed();
+            }
+        });
+        expires_at
     }
 
     /// Ends a sign-in that waits; it is no fault where none does.
@@ -362,15 +413,7 @@ impl Engine {
         challenge: Option<String>,
     ) -> Result<Url, Error> {
         let values = self.values(connection, connector, &json!({}));
-        let address =
-            oauth.authorize_url.render(Place::Address, &values).map_err(outgoing::Error::from)?;
-        let unfit =
-            || Error::Exchange(outgoing::Error::Connector(format!("`{address}` is no web page")));
-        let mut url = Url::parse(&address).map_err(|_| unfit())?;
-        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-            return Err(unfit());
-        }
-
+        let mut url = web_page(&oauth.authorize_url, &values)?;
         let mut query = url.query_pairs_mut();
         query
             .append_pair("response_type", "code")
@@ -466,10 +509,9 @@ impl Engine {
         Ok(self.connection(id).await?)
     }
 
-    /// Leaves word that nobody came back from the provider's page, as [`Engine::sign_in_failed`].
+    /// Leaves word that nobody came back from the provider's page, as [`Engine::came_to_nothing`].
     pub(super) async fn nobody_came_back(&self, id: ConnectionId) {
-        let why = "nobody came back from the provider's page within ten minutes";
-        self.sign_in_failed(id, &Error::Denied(why.into())).await;
+        self.came_to_nothing(id, NOBODY_CAME_BACK.into()).await;
     }
 
     /// Leaves word of why a sign-in came to nothing, as [`Engine::came_to_nothing`].
@@ -608,6 +650,15 @@ impl<E: Into<Error>> From<E> for TakeError {
 /// The way in of a connection.
 fn way<'a>(connector: &'a Connector, connection: &Connection) -> Result<&'a Way, Error> {
     connector.way(Some(&connection.connection.way)).ok_or(Error::NotNeeded)
+}
+
+/// The page that a browser opens.
+fn web_page(text: &Template, values: &Value) -> Result<Url, Error> {
+    let address = text.render(Place::Address, values).map_err(outgoing::Error::from)?;
+    let url = Url::parse(&address).ok();
+    url.filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some()).ok_or_else(
+        || Error::Exchange(outgoing::Error::Connector(format!("`{address}` is no web page"))),
+    )
 }
 
 /// The client id of the connector, or of the user's own app.

@@ -50,6 +50,13 @@ auth:
       secret: forbidden
       client: form
       pkce: alone
+  - id: handed
+    key_hand_over:
+      open: '{{ settings.url }}/hand-over'
+      params: { nonce: '{{ callback.nonce }}' }
+      nonce: .nonce
+      secrets: { key: .key }
+      basic: { user: '{{ secrets.key }}' }
   - id: pasted
     header_token: { header: x-token, prefix: 'Token ', pattern: 'tok_[a-z]+', example: tok_abc }
 errors: { code: .error, dead: [token_revoked] }
@@ -550,6 +557,58 @@ async fn a_sign_in_waits_for_ten_minutes() {
     assert!(told.starts_with("Nobody came back from the provider's page"), "{told}");
 }
 
+struct NoIngress;
+
+impl crate::tunnel::ServeIngress for NoIngress {
+    fn serve(
+        &self,
+        _: Engine,
+        _: tokio::net::TcpListener,
+        _: Option<http::HeaderName>,
+        stop: CancellationToken,
+    ) -> futures::future::BoxFuture<'static, ()> {
+        Box::pin(stop.cancelled_owned())
+    }
+}
+
+#[tokio::test]
+async fn keys_are_waited_for_ten_minutes() {
+    let bench = Bench::start().await;
+    let ingress = "http://127.0.0.1:1".parse().unwrap();
+    bench.engine.start(ingress, Arc::new(NoIngress)).await;
+    let tunnel = crate::tunnel::TunnelRequest {
+        kind: "own-url".into(),
+        name: String::new(),
+        settings: [("public_url".into(), "https://hooks.example".into())].into(),
+        secrets: Secrets::new(),
+    };
+    let tunnel = bench.engine.create_tunnel(tunnel).await.unwrap().tunnel.id;
+    bench.engine.start_tunnel(tunnel).await.unwrap();
+    let id = bench.engine.create_connection(bench.request("handed")).await.unwrap().connection.id;
+    let mut changes = bench.engine.changes().watch(None);
+    let authorize = loop {
+        match bench.engine.authorize(id).await {
+            // The tunnel has not told its address yet.
+            Err(Error::NoKeyAddress) => _ = futures::StreamExt::next(&mut changes).await,
+            authorize => break authorize.unwrap(),
+        }
+    };
+    let nonce = authorize.authorize_url.query_pairs().next().unwrap().1.into_owned();
+    let keys = json!({ "nonce": nonce, "key": "k" }).to_string();
+
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(599)).await;
+    assert!(bench.engine.keys_are_awaited());
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert!(!bench.engine.keys_are_awaited());
+    tokio::time::resume();
+
+    assert!(bench.engine.take_keys(keys.as_bytes()).await.is_none());
+    while !bench.why(id).await.starts_with("No keys came within ten minutes.") {
+        futures::StreamExt::next(&mut changes).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_code_that_is_refused_is_a_denial_whatever_the_status() {
     let bench = Bench::start().await;
@@ -945,7 +1004,7 @@ async fn fields_are_checked_before_anything_is_stored() {
     assert_eq!(unknown, "`urk` is not one of `url`");
     assert_eq!(misplaced, "`token` is a secret, and belongs among the secrets");
     assert_eq!(token, "`token` does not look like `tok_abc`");
-    assert_eq!(way, "`way` is not one of `rotating`, `lasting`, `pasted`");
+    assert_eq!(way, "`way` is not one of `rotating`, `lasting`, `handed`, `pasted`");
     assert_eq!(connector, "`any` is not a connector that can be connected");
     assert!(bench.engine.connections().await.unwrap().is_empty());
 }

@@ -1,9 +1,11 @@
-//! Sign-ins that wait for a browser, and what is known of connections that can call.
+//! Sign-ins that wait for a browser or for keys, and what is known of connections that can call.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use domain::expression::Expression;
 use domain::id::ConnectionId;
+use domain::json::Json;
 use domain::secret::Secret;
 use jiff::Timestamp;
 use subtle::{Choice, ConstantTimeEq as _};
@@ -35,6 +37,45 @@ pub(super) enum ForWhat {
     Browser(Box<Browser>),
     /// A code that is typed into a page of the provider.
     Device(DeviceCode),
+    /// Keys that the provider's server brings.
+    Keys(Box<Keys>),
+}
+
+/// Keys that the provider's server brings.
+pub(super) struct Keys {
+    /// What has to come with them.
+    pub(super) nonce: Secret,
+    /// Where in what comes.
+    pub(super) nonce_at: Expression,
+    /// Whether what the browser comes back with says no.
+    pub(super) denied: Option<Expression>,
+    /// The hosts that they are for: those of the settings with which the sign-in began.
+    pub(super) hosts: BTreeSet<String>,
+}
+
+/// How a sign-in by keys ended, for whoever comes back from it: the name of the connection, or why
+/// it came to nothing.
+pub(super) type Ending = Result<String, String>;
+
+/// A sign-in by keys that waits no more, though its browser has not come back yet.
+struct Ended {
+    nonce: Secret,
+    until: Instant,
+    /// None as long as the keys are being tried and kept.
+    how: Option<Ending>,
+}
+
+/// What a browser that comes back from handing keys over finds.
+pub(super) enum CameBack {
+    /// The keys have not come.
+    Waits {
+        /// Of which connection.
+        id: ConnectionId,
+        /// Whether what it comes back with says no.
+        denied: Option<Expression>,
+    },
+    /// The keys have come, and how that ended, where it has.
+    Ended(Option<Ending>),
 }
 
 /// A browser that comes back.
@@ -73,14 +114,29 @@ pub(crate) struct SignIns {
 struct State {
     waiting: HashMap<ConnectionId, Waiting>,
     used: VecDeque<Secret>,
+    ended: VecDeque<Ended>,
 }
 
 impl State {
     fn browsers(&self) -> impl Iterator<Item = (ConnectionId, &Browser)> {
         self.waiting.iter().filter_map(|(id, waiting)| match &waiting.for_what {
             ForWhat::Browser(browser) => Some((*id, &**browser)),
-            ForWhat::Device(_) => None,
+            ForWhat::Device(_) | ForWhat::Keys(_) => None,
         })
+    }
+
+    fn keys(&self) -> impl Iterator<Item = (ConnectionId, &Keys)> {
+        self.waiting.iter().filter_map(|(id, waiting)| match &waiting.for_what {
+            ForWhat::Keys(keys) => Some((*id, &**keys)),
+            ForWhat::Device(_) | ForWhat::Browser(_) => None,
+        })
+    }
+
+    fn note_ended(&mut self, ended: Ended) {
+        if self.ended.len() == USED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(ended);
     }
 }
 
@@ -130,8 +186,74 @@ impl SignIns {
     pub(crate) fn device_code(&self, id: ConnectionId) -> Option<DeviceCode> {
         match &self.state().waiting.get(&id)?.for_what {
             ForWhat::Device(code) => Some(code.clone()),
-            ForWhat::Browser(_) => None,
+            ForWhat::Browser(_) | ForWhat::Keys(_) => None,
         }
+    }
+
+    /// Takes the one that these keys belong to, so that nobody else does; none where they are
+    /// anybody's.
+    pub(super) fn take_keys(
+        &self,
+        said: &Json,
+        now: Timestamp,
+    ) -> Option<(ConnectionId, Box<Keys>, CancellationToken)> {
+        let mut all = self.state();
+        // All are compared, in constant time each, so that time tells nothing of any.
+        let mut found = None;
+        for (id, keys) in all.keys() {
+            let nonce = keys.nonce_at.text_of(said, now).map(Secret::new);
+            if nonce.is_some_and(|nonce| bool::from(same(&keys.nonce, &nonce))) {
+                found = Some(id);
+            }
+        }
+        let waiting = all.waiting.remove(&found?)?;
+        let ForWhat::Keys(keys) = waiting.for_what else { return None };
+        let (nonce, until) = (keys.nonce.clone(), waiting.until);
+        all.note_ended(Ended { nonce, until, how: None });
+        Some((found?, keys, waiting.stop))
+    }
+
+    /// Says how a sign-in by keys ended, to whoever comes back from it until its time is over.
+    pub(super) fn keys_ended(&self, nonce: &Secret, how: Ending) {
+        let mut all = self.state();
+        if let Some(ended) = all.ended.iter_mut().find(|it| bool::from(same(&it.nonce, nonce))) {
+            ended.how = Some(how);
+        }
+    }
+
+    /// Ends one that waits for keys, since none will come: nothing where it waits no longer.
+    pub(super) fn refuse_keys(&self, id: ConnectionId, why: &str) -> bool {
+        let mut all = self.state();
+        let waits = all.keys().any(|(known, _)| known == id);
+        let Some(waiting) = all.waiting.remove(&id).filter(|_| waits) else { return false };
+        if let ForWhat::Keys(keys) = waiting.for_what {
+            let (nonce, until) = (keys.nonce, waiting.until);
+            all.note_ended(Ended { nonce, until, how: Some(Err(why.to_owned())) });
+        }
+        waiting.stop.cancel();
+        true
+    }
+
+    /// What a browser finds that comes back with this nonce; none where that is anybody's.
+    pub(super) fn came_back(&self, nonce: &Secret) -> Option<CameBack> {
+        let all = self.state();
+        let mut found = None;
+        for (id, keys) in all.keys() {
+            if bool::from(same(&keys.nonce, nonce)) {
+                found = Some(CameBack::Waits { id, denied: keys.denied.clone() });
+            }
+        }
+        for ended in &all.ended {
+            if bool::from(same(&ended.nonce, nonce)) {
+                found = Some(CameBack::Ended(ended.how.clone()));
+            }
+        }
+        found
+    }
+
+    /// Whether any waits for keys.
+    pub(super) fn any_waits_for_keys(&self) -> bool {
+        self.state().keys().next().is_some()
     }
 
     /// Ends the one of a connection, if it waits.
@@ -201,6 +323,7 @@ impl SignIns {
             }
             waits
         });
+        state.ended.retain(|ended| now < ended.until);
         state
     }
 }

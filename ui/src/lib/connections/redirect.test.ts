@@ -41,8 +41,11 @@ test("the first that works here is taken", () => {
   expect(address([https, loopback], "Acme", nothing)).toBe("http://127.0.0.1/oauth/callback");
 });
 
-test("keys that are handed over need a public address, once", () => {
-  expect(noWayIn("Woo", [tunnel("https://a1b2.quick.example", true)])).toBeUndefined();
+test("keys that are handed over need a public address that stays", () => {
+  expect(noWayIn("Woo", [tunnel("https://hooks.woo.example", false)])).toBeUndefined();
+  expect(noWayIn("Woo", [tunnel("https://a1b2.quick.example", true)])).toContain(
+    "another after each start",
+  );
   expect(noWayIn("Woo", [tunnel("http://bore.example:4711", false)])).toContain("has none yet");
   expect(noWayIn("Woo", [])).toContain("has none yet");
 });

@@ -12,13 +12,15 @@ export interface Here {
   tunnels: readonly Pick<Tunnel, "public_url" | "address_changes" | "kind_title">[];
 }
 
-/** Why keys that the other side hands over would not get here; nothing where they do. Once is enough: the
- *  address may be another afterwards. */
+/** Why keys that the other side hands over would not get here; nothing where they do. */
 export function noWayIn(name: string, tunnels: Here["tunnels"]): string | undefined {
-  const reached = tunnels.some((each) => each.public_url?.startsWith("https://"));
-  return reached
-    ? undefined
-    : `${name} sends its keys to a public https address. This computer has none yet.`;
+  const { address, none, changing } = lasting(tunnels);
+  if (address) return undefined;
+  return `${name} sends its keys to a public https address that stays the same. ${
+    changing
+      ? `That of ${changing} is another after each start, and keys that are sent to an old one may reach somebody else.`
+      : none
+  }`;
 }
 
 /** The first of the ways back that works here; nothing where the browser does not come back. */
@@ -56,7 +58,7 @@ function one({ kind, url }: Way["redirects"][number], name: string, here: Here):
 }
 
 function overTunnel(url: string, name: string, tunnels: Here["tunnels"]): WayBack {
-  const { address, refused } = lasting(tunnels);
+  const { address, none, changing } = lasting(tunnels);
   if (address) {
     return {
       address: url.replace("https://HOST", address.replace(/\/$/, "")),
@@ -64,19 +66,19 @@ function overTunnel(url: string, name: string, tunnels: Here["tunnels"]): WayBac
     };
   }
   return {
-    refused: `${name} sends the browser back to an https address that stays the same. ${refused}`,
+    refused: `${name} sends the browser back to an https address that stays the same. ${
+      changing
+        ? `That of ${changing} is another after each start, and what you entered over there would lead nowhere.`
+        : none
+    }`,
   };
 }
 
-/** The address of a tunnel that is the same after each start, or why there is none. */
-function lasting(tunnels: Here["tunnels"]): { address?: string; refused?: string } {
+/** The address of a tunnel that is the same after each start; or what changes, or that there is none. */
+function lasting(tunnels: Here["tunnels"]): { address?: string; none?: string; changing?: string } {
   const https = tunnels.filter((each) => each.public_url?.startsWith("https://"));
   const address = https.find((each) => !each.address_changes)?.public_url;
   if (address) return { address };
   const changing = https[0];
-  return {
-    refused: changing
-      ? `That of ${changing.kind_title} is another after each start, and what you entered over there would lead nowhere.`
-      : "This computer has none yet.",
-  };
+  return changing ? { changing: changing.kind_title } : { none: "This computer has none yet." };
 }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Texts;
+use super::tokens::Keep;
 use crate::connector::field::{Field, FormField};
 use crate::connector::pattern::Pattern;
 use crate::expression::Expression;
@@ -182,8 +183,11 @@ pub struct KeyHandOver {
     pub params: Texts,
     /// Where our nonce comes back, in what is sent.
     pub nonce: Expression,
-    /// What of it is kept, as secrets of these names.
-    pub secrets: IndexMap<String, Expression>,
+    /// What of it is kept, as secrets of these names: `.consumer_key`, or `{ at: …, pattern: … }`.
+    pub secrets: IndexMap<String, Keep>,
+    /// Whether the browser was told no: over the query with which it comes back, all of it texts.
+    #[serde(default)]
+    pub denied: Option<Expression>,
     /// What calls carry then; its texts speak of these secrets.
     pub basic: Basic,
 }
