@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ConnectorSummary } from "$lib/api/client";
-import { families, FAMILIES, kindOf, offered, proved, whatCan } from "./kinds";
+import { families, FAMILIES, inside, kindOf, makeReady, offered, proved, whatCan } from "./kinds";
 
 const named = (name: string, more: Partial<ConnectorSummary> = {}) =>
   ({ id: name, name, status: "documented", connects: true, ...more }) as ConnectorSummary;
@@ -50,4 +50,15 @@ test("what brings nothing but takes orders, as a mail server does, is an API too
     "both",
     "webhooks",
   ]);
+});
+
+test("what stands for many systems is no place to make something ready at", () => {
+  expect(makeReady({ name: "Stripe", docs: "https://stripe.example" })).toBe(
+    "Make it ready at Stripe",
+  );
+  expect(makeReady({ name: "Mail", docs: null })).toBe("Make it ready over there");
+});
+
+test("names in a title are spelled as they are", () => {
+  expect(inside("Records by GraphQL")).toBe("records by GraphQL");
 });

@@ -1,6 +1,6 @@
 // What kinds of connectors there are, and what can be connected, in words.
 
-import type { ConnectorSummary } from "$lib/api/client";
+import type { Connector, ConnectorSummary } from "$lib/api/client";
 
 /** How many are named before the rest is counted. */
 const NAMED = 4;
@@ -88,4 +88,14 @@ export function proved(connector: Pick<ConnectorSummary, "status" | "tried_here"
         word: "documented",
         title: "Made from documentation; nobody has marked it as working yet.",
       };
+}
+
+/** What has to be done over there first. What has no documentation of its own is no one system. */
+export function makeReady(connector: Pick<Connector, "name" | "docs">): string {
+  return connector.docs ? `Make it ready at ${connector.name}` : "Make it ready over there";
+}
+
+/** A title within a sentence: `Orders` → `orders`; names in it stay as they are. */
+export function inside(title: string): string {
+  return title.charAt(0).toLowerCase() + title.slice(1);
 }
