@@ -318,11 +318,11 @@ impl Engine {
     /// that is gone or broken keeps nobody from deleting a connection.
     pub async fn delete_connection(&self, id: ConnectionId) -> Result<Revoked, Error> {
         let connection = self.inner.store.connection(id).await?;
-        for inbox in self.inner.store.inboxes().await? {
-            if inbox.inbox.connection == Some(id) {
-                // Without the connection nobody could take the address back.
-                crate::inbox::registration::withdraw(self, &inbox).await;
-            }
+        let mut inboxes = self.inner.store.inboxes().await?;
+        inboxes.extend(self.inner.store.inboxes_to_withdraw().await?);
+        for inbox in inboxes.iter().filter(|inbox| inbox.inbox.connection == Some(id)) {
+            // Without the connection nobody could take the address back.
+            crate::inbox::registration::withdraw(self, inbox).await;
         }
         self.inner.sign_ins.end(id);
         self.stop_runs(id).await;

@@ -44,8 +44,10 @@ pub(crate) struct Inbox {
     /// Its socket, where its events come over one: it takes no webhooks then.
     #[serde(skip_serializing_if = "Option::is_none")]
     socket: Option<Socket>,
-    /// The names of the secrets that it has.
-    secret_names: Vec<String>,
+    /// What was entered for it.
+    settings: BTreeMap<String, String>,
+    /// Whether it holds secrets to prove with what it receives. They are never shown.
+    has_secrets: bool,
     /// The names of those that it still needs from its user: until then it refuses everything.
     missing_secrets: Vec<String>,
     /// Whether what it accepts is signed.
@@ -190,7 +192,8 @@ impl From<InboxStatus> for Inbox {
             events: status.events.into(),
             registration: stored.inbox.registration.into(),
             socket: status.socket.map(Socket::from),
-            secret_names: status.secret_names,
+            settings: stored.inbox.settings,
+            has_secrets: stored.secrets.is_some(),
             missing_secrets: status.missing_secrets,
             signed: status.signed,
             sandbox: stored.inbox.sandbox,
@@ -298,10 +301,13 @@ pub(crate) struct InboxPatch {
     name: Option<String>,
     #[serde(default)]
     #[schema(required = false)]
+    settings: BTreeMap<String, String>,
+    #[serde(default)]
+    #[schema(required = false)]
     secrets: GivenSecrets,
 }
 
-/// Changes its name, or the secrets that are given.
+/// Changes its name, or the settings and secrets that are given.
 #[utoipa::path(
     patch,
     path = "/api/inboxes/{id}",
@@ -315,7 +321,8 @@ pub(crate) async fn update_inbox(
     Path(id): Path<InboxId>,
     Json(patch): Json<InboxPatch>,
 ) -> Result<Json<Inbox>, ApiError> {
-    Ok(Json(engine.update_inbox(id, patch.name, taken(patch.secrets)).await?.into()))
+    let InboxPatch { name, settings, secrets } = patch;
+    Ok(Json(engine.update_inbox(id, name, settings, taken(secrets)).await?.into()))
 }
 
 /// What went with an inbox.

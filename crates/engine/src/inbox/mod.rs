@@ -108,8 +108,6 @@ pub struct InboxStatus {
     pub events: Count,
     /// Whether it accepts signed requests only.
     pub signed: bool,
-    /// The names of the secrets that it has to prove them with.
-    pub secret_names: Vec<String>,
     /// The names of those that it still needs from its user. Without them it refuses everything.
     pub missing_secrets: Vec<String>,
     /// Its socket, where its events come over one.
@@ -272,20 +270,33 @@ impl Engine {
         }
     }
 
-    /// Changes its name, and the secrets that are given.
+    /// Changes its name, and the settings and secrets that are given. What is not given stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Field`] for the first that does not fit, before anything is changed.
     pub async fn update_inbox(
         &self,
         id: InboxId,
         name: Option<String>,
+        settings: BTreeMap<String, String>,
         secrets: Secrets,
     ) -> Result<InboxStatus, Error> {
         let inbox = self.inner.store.inbox(id).await?;
         let connector = self.receiving(&inbox.inbox.connector)?;
-        let fields = webhooks(&connector)?.secret_fields();
-        field::check_secrets(&fields, &secrets, Missing::Allowed)?;
-        if let Some(name) = name {
-            self.inner.store.rename_inbox(id, name).await?;
-        }
+        let webhooks = webhooks(&connector)?;
+        field::check_secrets(&webhooks.secret_fields(), &secrets, Missing::Allowed)?;
+        let settings = match settings.is_empty() {
+            true => None,
+            false => {
+                let mut all = inbox.inbox.settings;
+                all.extend(settings);
+                field::check(&webhooks.setting_fields(), &all, Missing::Refused)?;
+                webhooks.check_settings(&all).map_err(Problem::from)?;
+                Some(all)
+            }
+        };
+        self.inner.store.update_inbox(id, name, settings).await?;
         if !secrets.is_empty() {
             self.keep_inbox_secrets(id, &secrets).await?;
         }
@@ -304,7 +315,9 @@ impl Engine {
         self.inner.store.doom_inbox(id).await?;
         self.inner.inboxes.close(id);
         self.inner.sockets.wake();
-        registration::withdraw(self, &inbox).await;
+        if registration::withdraw(self, &inbox).await {
+            self.inner.store.let_inbox_go(id).await?;
+        }
         let events = match self.finish_deletion(id, inbox.secrets).await {
             Ok(events) => events,
             Err(fault) => {
@@ -403,14 +416,6 @@ impl Engine {
                 .unwrap_or_default(),
             heard_at: heard.map(|(at, _)| at),
             events: heard.map_or(Count { count: 0, exact: true }, |(_, count)| count),
-            secret_names: connector
-                .as_ref()
-                .filter(|_| inbox.secrets.is_some())
-                .and_then(|connector| connector.webhooks.as_ref())
-                .map(|webhooks| {
-                    webhooks.secret_fields().into_iter().map(|field| field.name).collect()
-                })
-                .unwrap_or_default(),
             socket: inbox.inbox.by_socket().then(|| self.inner.sockets.status(inbox.id)).flatten(),
             inbox,
         }

@@ -119,22 +119,15 @@ impl Engine {
                         return unreadable(refused, &error);
                     }
                 };
-                let arrivals = items
-                    .iter()
-                    .map(|item| {
-                        let said = intake::read(webhooks, &request, item, now);
-                        arrival(
-                            &open.inbox,
-                            &delivery,
-                            &headers,
-                            secrets,
-                            &verified,
-                            item,
-                            said,
-                            now,
-                        )
-                    })
-                    .collect();
+                let came = Came {
+                    proof: verified.proof,
+                    detail: verified.detail,
+                    query: delivery.uri.query().map(|query| mask::query(query, secrets)),
+                    headers: mask::headers(headers.iter().copied(), secrets),
+                };
+                let read =
+                    |item| came.arrival(&open.inbox, webhooks, &request, item, &delivery.body, now);
+                let arrivals = items.iter().map(read).collect();
                 self.keep(&open, webhooks, &delivery, arrivals, answer(&items), now).await
             }
         }
@@ -279,11 +272,8 @@ impl Engine {
                 return Vec::new();
             }
         };
-        let arrivals = items.iter().map(|item| {
-            let said = intake::read(webhooks, &request, item, now);
-            message_arrival(inbox, item, body, said, now)
-        });
-        arrivals.collect()
+        let came = Came::over_the_socket();
+        items.iter().map(|item| came.arrival(inbox, webhooks, &request, item, body, now)).collect()
     }
 
     /// Notes what came over the socket of an inbox and was not taken.
@@ -431,67 +421,53 @@ fn headers(delivery: &Delivery) -> Vec<(&str, &[u8])> {
     delivery.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
 }
 
-#[allow(clippy::too_many_arguments, reason = "all of them are what an arrival is made of")]
-fn arrival(
-    inbox: &Inbox,
-    delivery: &Delivery,
-    headers: &[(&str, &[u8])],
-    secrets: &Secrets,
-    verified: &Verified,
-    item: &Item<'_>,
-    said: Said,
-    now: Timestamp,
-) -> Arrival {
-    let Said { key, event_type, title, external_id, about, occurred_at, account: _ } = said;
-    let event = NewEvent {
-        inbox: inbox.id,
-        connection: inbox.inbox.connection,
-        event_type,
-        title,
-        external_id,
-        about,
-        occurred_at,
-        received_at: now,
-        origin: Origin::Push,
-        proof: verified.proof,
-        proof_detail: verified.detail.clone(),
-        method: delivery.method.as_str().into(),
-        query: delivery.uri.query().map(|query| mask::query(query, secrets)),
-        headers: mask::headers(headers.iter().copied(), secrets),
-        body: bytes_of(item, &delivery.body),
-        sandbox: inbox.inbox.sandbox,
-    };
-    Arrival { key, event }
+/// How a body came: the same for every event in it.
+struct Came {
+    proof: Proof,
+    detail: ProofDetail,
+    query: Option<String>,
+    headers: Vec<(String, String)>,
 }
 
-/// What came over the socket of an inbox: with nothing around it, and proved by where it came from.
-fn message_arrival(
-    inbox: &Inbox,
-    item: &Item<'_>,
-    body: &Bytes,
-    said: Said,
-    now: Timestamp,
-) -> Arrival {
-    let Said { key, event_type, title, external_id, about, occurred_at, account: _ } = said;
-    let event = NewEvent {
-        inbox: inbox.id,
-        connection: inbox.inbox.connection,
-        event_type,
-        title,
-        external_id,
-        about,
-        occurred_at,
-        received_at: now,
-        origin: Origin::Push,
-        proof: Proof::Verified,
-        proof_detail: ProofDetail { scheme: Some("socket".into()), ..ProofDetail::default() },
-        method: intake::SOCKET.into(),
-        query: None,
-        headers: Vec::new(),
-        body: bytes_of(item, body),
-        sandbox: inbox.inbox.sandbox,
-    };
-    Arrival { key, event }
+impl Came {
+    /// With nothing around it, and proved by where it came from.
+    fn over_the_socket() -> Self {
+        let detail = ProofDetail { scheme: Some("socket".into()), ..ProofDetail::default() };
+        Self { proof: Proof::Verified, detail, query: None, headers: Vec::new() }
+    }
+
+    /// What an item of `body` becomes.
+    fn arrival(
+        &self,
+        inbox: &Inbox,
+        webhooks: &Webhooks,
+        request: &Request<'_>,
+        item: &Item<'_>,
+        body: &Bytes,
+        now: Timestamp,
+    ) -> Arrival {
+        let said = intake::read(webhooks, request, item, now);
+        let Said { key, event_type, title, external_id, about, occurred_at, account: _ } = said;
+        let event = NewEvent {
+            inbox: inbox.id,
+            connection: inbox.inbox.connection,
+            event_type,
+            title,
+            external_id,
+            about,
+            occurred_at,
+            received_at: now,
+            origin: Origin::Push,
+            proof: self.proof,
+            proof_detail: self.detail.clone(),
+            method: request.method.into(),
+            query: self.query.clone(),
+            headers: self.headers.clone(),
+            body: bytes_of(item, body),
+            sandbox: inbox.inbox.sandbox,
+        };
+        Arrival { key, event }
+    }
 }
 
 /// The bytes of an item. A part of a body as it came is never copied.

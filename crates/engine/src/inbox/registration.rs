@@ -19,14 +19,15 @@ use domain::secret::{Secret, Secrets};
 use serde_json::{Value, json};
 
 use super::Error;
-use crate::Engine;
 use crate::outgoing::{self, ApiRequest, Purpose};
+use crate::{Engine, store};
+
+mod withdrawal;
+
+pub(crate) use withdrawal::withdraw;
 
 /// How often it is looked at without a reason: a sender may have lost an entry.
 const INTERVAL: Duration = Duration::from_secs(15 * 60);
-
-/// How long a sender may take to forget an inbox that is deleted.
-const WITHDRAWAL: Duration = Duration::from_secs(10);
 
 /// Keeps all registrations as they should be, until the engine stops.
 pub(crate) fn keep(engine: Engine) {
@@ -36,6 +37,7 @@ pub(crate) fn keep(engine: Engine) {
         let mut looked = BTreeSet::new();
         loop {
             engine.register_all(&mut looked).await;
+            withdrawal::finish(&engine, &mut looked).await;
             let wake = engine.inner.registration.notified();
             // Either way it looks again.
             if tokio::time::timeout(INTERVAL, wake).await.is_err() {
@@ -43,26 +45,6 @@ pub(crate) fn keep(engine: Engine) {
             }
         }
     }));
-}
-
-/// Takes an address back from its sender, as far as that can be done now: an inbox that is deleted
-/// must not wait for it.
-pub(crate) async fn withdraw(engine: &Engine, inbox: &Inbox) {
-    let Some((connection, connector)) = engine.sender_of(inbox).await else { return };
-    let (Some(register), Some(ids)) = (&connector.register, inbox.inbox.registration.external_id())
-    else {
-        return;
-    };
-    let removal = engine.remove_entries(&connection, &connector, register, ids);
-    match tokio::time::timeout(WITHDRAWAL, removal).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            tracing::warn!(inbox.id = %inbox.id, %error, "the sender still knows a deleted inbox");
-        }
-        Err(_) => {
-            tracing::warn!(inbox.id = %inbox.id, "the sender did not take a deleted inbox back");
-        }
-    }
 }
 
 /// What the ledger calls all of this.
@@ -189,7 +171,7 @@ impl Engine {
     ) -> Result<(), Error> {
         let external_id = (!ids.is_empty()).then(|| ids.join(","));
         let registered = Registration::Registered { external_id, url, at: self.now() };
-        self.inner.store.set_inbox_registration(inbox.id, registered).await?;
+        self.note_registration(inbox, registered).await?;
         tracing::info!(inbox.id = %inbox.id, "the sender knows the inbox's address");
         self.reopen_inbox(inbox.id).await
     }
@@ -203,8 +185,23 @@ impl Engine {
         tracing::warn!(inbox.id = %inbox.id, %error, "the sender was not told of an inbox");
         let why = domain::text::clean(&error.to_string(), 300);
         let failed = Registration::Failed { why, at: self.now(), external_id };
-        self.inner.store.set_inbox_registration(inbox.id, failed).await?;
+        self.note_registration(inbox, failed).await?;
         self.reopen_inbox(inbox.id).await
+    }
+
+    /// Writes down what the sender knows. An inbox that was deleted meanwhile is taken back.
+    async fn note_registration(
+        &self,
+        inbox: &Inbox,
+        registration: Registration,
+    ) -> Result<(), Error> {
+        let noted = self.inner.store.set_inbox_registration(inbox.id, registration.clone()).await;
+        if matches!(noted, Err(store::Error::NotFound)) {
+            let mut deleted = inbox.clone();
+            deleted.inbox.registration = registration;
+            withdraw(self, &deleted).await;
+        }
+        Ok(noted?)
     }
 
     /// The connection and the connector whose API can be told of this inbox.

@@ -4,6 +4,8 @@
 //! steps between other writes. The row goes last, after the secrets, so that a stop in between is
 //! taken up again.
 
+use std::collections::BTreeMap;
+
 use domain::id::{ConnectionId, InboxId};
 use domain::inbox::{Inbox, NewInbox, Registration};
 use jiff::Timestamp;
@@ -64,10 +66,23 @@ pub(super) fn get(db: &Connection, id: InboxId) -> Result<Inbox> {
     one(db, &sql, named_params! { ":id": id.get() }, inbox)
 }
 
-pub(super) fn rename(db: &Connection, id: InboxId, name: &str) -> Result<Inbox> {
+pub(super) fn update(
+    db: &Connection,
+    id: InboxId,
+    name: Option<&str>,
+    settings: Option<&BTreeMap<String, String>>,
+) -> Result<Inbox> {
     changed_one(
-        db.prepare_cached("update inboxes set name = :name where id = :id and not doomed")?
-            .execute(named_params! { ":name": name, ":id": id.get() })?,
+        db.prepare_cached(
+            "update inboxes
+             set name = coalesce(:name, name), settings = coalesce(:settings, settings)
+             where id = :id and not doomed",
+        )?
+        .execute(named_params! {
+            ":name": name,
+            ":settings": settings.map(to_json).transpose()?,
+            ":id": id.get(),
+        })?,
     )?;
     get(db, id)
 }
@@ -95,12 +110,30 @@ pub(super) fn set_registration(
 }
 
 /// Makes an inbox invisible; [`remove`] does the rest. Asked again, it begins again: the first try
-/// may have failed half-way.
+/// may have failed half-way. Where its sender knows of it, it keeps its connection until
+/// [`let_go`]: nobody else could take the address back.
 pub(super) fn doom(db: &Connection, id: InboxId) -> Result<()> {
-    changed_one(
-        db.prepare_cached("update inboxes set doomed = 1, connection = null where id = :id")?
-            .execute(named_params! { ":id": id.get() })?,
-    )
+    let is_known = get(db, id).is_ok_and(|it| it.inbox.registration.external_id().is_some());
+    let sql = match is_known {
+        true => "update inboxes set doomed = 1 where id = :id",
+        false => "update inboxes set doomed = 1, connection = null where id = :id",
+    };
+    changed_one(db.prepare_cached(sql)?.execute(named_params! { ":id": id.get() })?)
+}
+
+/// Those whose deletion has begun, and of which a sender still knows.
+pub(super) fn to_withdraw(db: &Connection) -> Result<Vec<Inbox>> {
+    let sql = format!(
+        "select {COLUMNS} from inboxes where doomed and connection is not null order by id"
+    );
+    rows(db, &sql, &[], inbox)
+}
+
+/// Notes that the sender of a doomed inbox has forgotten it, or never will.
+pub(super) fn let_go(db: &Connection, id: InboxId) -> Result<()> {
+    db.prepare_cached("update inboxes set connection = null where id = :id and doomed")?
+        .execute(named_params! { ":id": id.get() })?;
+    Ok(())
 }
 
 /// Dooms all of the sandbox.
@@ -157,8 +190,12 @@ pub(super) fn remove(db: &Connection, id: InboxId, gone: &mut dyn FnMut(i64)) ->
             return Ok(Step::More(0));
         }
     }
-    // The row remembers which secrets are still to be removed from the vault.
-    db.prepare_cached("delete from inboxes where id = :inbox and doomed and secrets is null")?
-        .execute(named_params! { ":inbox": id.get() })?;
+    // The row remembers which secrets are still to be removed from the vault, and who still knows
+    // its address.
+    db.prepare_cached(
+        "delete from inboxes
+         where id = :inbox and doomed and secrets is null and connection is null",
+    )?
+    .execute(named_params! { ":inbox": id.get() })?;
     Ok(Step::Done(0))
 }

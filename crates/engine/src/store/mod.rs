@@ -31,7 +31,7 @@ mod writer;
 
 pub use self::copy::{Health, back_up, copies, examine};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -346,9 +346,14 @@ impl Store {
     pub async fn inbox(&self, id: InboxId) -> Result<Inbox> {
         self.read(move |reader| inboxes::get(&reader.db, id)).await
     }
-    /// Renames it.
-    pub async fn rename_inbox(&self, id: InboxId, name: String) -> Result<Inbox> {
-        self.write(move |db| inboxes::rename(db, id, &name)).await
+    /// Changes its name, or its settings.
+    pub async fn update_inbox(
+        &self,
+        id: InboxId,
+        name: Option<String>,
+        settings: Option<BTreeMap<String, String>>,
+    ) -> Result<Inbox> {
+        self.write(move |db| inboxes::update(db, id, name.as_deref(), settings.as_ref())).await
     }
     /// Points it to a generation of its secrets.
     pub async fn set_inbox_secrets(&self, id: InboxId, generation: u32) -> Result<()> {
@@ -370,6 +375,15 @@ impl Store {
     /// Those that are invisible and not gone yet, each with the generation of its secrets.
     pub async fn doomed_inboxes(&self) -> Result<Vec<(InboxId, Option<u32>)>> {
         self.read(|reader| inboxes::doomed(&reader.db)).await
+    }
+    /// Those that are invisible, and of which a sender still knows.
+    pub async fn inboxes_to_withdraw(&self) -> Result<Vec<Inbox>> {
+        self.read(|reader| inboxes::to_withdraw(&reader.db)).await
+    }
+    /// Notes that the sender of a doomed inbox knows it no longer: until then its row stays, as
+    /// long as its connection does.
+    pub async fn let_inbox_go(&self, id: InboxId) -> Result<()> {
+        self.write(move |db| inboxes::let_go(db, id)).await
     }
     /// Notes that the vault no longer holds secrets of a doomed inbox: until then its row stays.
     pub async fn forget_inbox_secrets(&self, id: InboxId) -> Result<()> {

@@ -86,11 +86,13 @@ async fn answer(
     method: Method,
     uri: Uri,
     body: String,
-) -> axum::Json<Value> {
+) -> (StatusCode, axum::Json<Value>) {
     let body = serde_json::from_str(&body).unwrap_or_default();
     sender.asked.lock().unwrap().push((format!("{method} {uri}"), body));
     sender.heard.notify_one();
-    axum::Json(sender.answers.lock().unwrap().pop_front().unwrap_or(json!({})))
+    let answer = sender.answers.lock().unwrap().pop_front().unwrap_or(json!({}));
+    let status = answer["status"].as_u64().map_or(200, |status| u16::try_from(status).unwrap());
+    (StatusCode::from_u16(status).unwrap(), axum::Json(answer))
 }
 
 struct Bench {
@@ -245,6 +247,64 @@ async fn graphql_registers_each_topic_once() {
         let asked = bench.register([listed(newest_last)]).await;
         assert_eq!(asked.len(), 1, "what is there is not made again");
     }
+}
+
+/// A sender with an entry for each inbox, which it lists nowhere.
+const UNLISTED: &str = "register: { rest: { create: { post: /hooks }, id: .id, remove: { delete: '/hooks/{{ id }}' } } }\n";
+
+#[tokio::test]
+async fn a_sender_forgets_a_deleted_inbox_as_soon_as_it_can_be_told() {
+    let bench = Bench::start(UNLISTED).await;
+    bench.register([json!({ "id": "7" })]).await;
+    let store = &bench.engine.inner.store;
+    bench.sender.answers.lock().unwrap().push_back(json!({ "status": 403 }));
+
+    bench.engine.delete_inbox(bench.inbox).await.unwrap();
+
+    assert!(bench.engine.inboxes().await.unwrap().is_empty());
+    bench.engine.switch_connection(bench.connection, false).await.unwrap();
+    let mut tried = BTreeSet::new();
+    std::mem::take(&mut *bench.sender.asked.lock().unwrap());
+    withdrawal::finish(&bench.engine, &mut tried).await;
+    assert!(bench.sender.asked.lock().unwrap().is_empty(), "nobody could be told now");
+
+    bench.engine.switch_connection(bench.connection, true).await.unwrap();
+    for _ in 0..2 {
+        withdrawal::finish(&bench.engine, &mut tried).await;
+    }
+
+    assert_eq!(paths(&bench.sender.asked.lock().unwrap()), ["DELETE /hooks/7"]);
+    assert!(bench.engine.finish_deletions().await);
+    assert_eq!(store.doomed_inboxes().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_sender_that_refuses_to_forget_an_inbox_is_not_asked_again() {
+    for (status, again) in [(422, false), (403, true)] {
+        let bench = Bench::start(UNLISTED).await;
+        bench.register([json!({ "id": "7" })]).await;
+        bench.sender.answers.lock().unwrap().push_back(json!({ "status": status }));
+
+        bench.engine.delete_inbox(bench.inbox).await.unwrap();
+        withdrawal::finish(&bench.engine, &mut BTreeSet::new()).await;
+
+        let asked = bench.sender.asked.lock().unwrap().len();
+        assert_eq!(asked, 1 + usize::from(again), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_told_of_an_inbox_that_is_deleted_meanwhile_is_taken_back() {
+    let bench = Bench::start(UNLISTED).await;
+    let inbox = bench.engine.inner.store.inbox(bench.inbox).await.unwrap();
+    bench.engine.delete_inbox(bench.inbox).await.unwrap();
+    bench.sender.answers.lock().unwrap().push_back(json!({ "id": "7" }));
+
+    let outcome = bench.engine.register(&inbox, &mut BTreeSet::new()).await;
+
+    assert!(outcome.is_err());
+    let asked = paths(&bench.sender.asked.lock().unwrap()).join(", ");
+    assert_eq!(asked, "POST /hooks, DELETE /hooks/7");
 }
 
 #[tokio::test]

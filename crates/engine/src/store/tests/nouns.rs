@@ -73,7 +73,7 @@ async fn an_inbox_is_renamed_registered_and_given_secrets() {
 
     desk.store.set_inbox_secrets(id, 4).await.unwrap();
     desk.store.set_inbox_registration(id, registered.clone()).await.unwrap();
-    let renamed = desk.store.rename_inbox(id, "z".into()).await.unwrap();
+    let renamed = desk.store.update_inbox(id, Some("z".into()), None).await.unwrap();
 
     assert_eq!(renamed, desk.store.inbox(id).await.unwrap());
     assert_eq!((renamed.secrets, renamed.inbox.registration), (Some(4), registered));
@@ -81,7 +81,10 @@ async fn an_inbox_is_renamed_registered_and_given_secrets() {
         desk.store.inboxes().await.unwrap().into_iter().map(|inbox| inbox.id).collect();
     assert_eq!(names, [other, id]);
     let missing = InboxId::new(99);
-    assert_eq!(desk.store.rename_inbox(missing, "x".into()).await, Err(Error::NotFound));
+    assert_eq!(
+        desk.store.update_inbox(missing, Some("x".into()), None).await,
+        Err(Error::NotFound)
+    );
     assert_eq!(desk.store.set_inbox_secrets(missing, 1).await, Err(Error::NotFound));
     assert_eq!(desk.store.delete_inbox(missing).await, Err(Error::NotFound));
 }
