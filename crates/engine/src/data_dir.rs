@@ -287,7 +287,11 @@ fn is_taken(lock: &File) -> io::Result<bool> {
 }
 
 /// The name of the installation in a directory that need not be owned, once it has one.
-pub(crate) fn installation_of(path: &Path) -> Result<Option<String>, Error> {
+///
+/// # Errors
+///
+/// When it cannot be read, or is none.
+pub fn installation_of(path: &Path) -> Result<Option<String>, Error> {
     let path = path.join(INSTALLATION);
     match fs::read_to_string(&path) {
         Ok(name) if is_installation(name.trim()) => Ok(Some(name.trim().to_owned())),

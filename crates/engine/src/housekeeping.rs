@@ -129,7 +129,7 @@ impl Engine {
         // Before the rows: whoever writes a secret has a row already.
         let kept = vault.owners().await?;
         let rows = self.rows().await?;
-        for (owner, generation) in kept.iter().flatten() {
+        for (owner, generation) in &kept {
             if is_nobodys(&rows, owner, *generation) {
                 vault.remove(owner, *generation).await?;
                 tracing::info!(%owner, generation, "removed a secret of nobody from the vault");
@@ -138,9 +138,6 @@ impl Engine {
         let mut lost = Vec::new();
         for (owner, row) in rows {
             let Some(generation) = row.generation.filter(|_| row.visible) else { continue };
-            if kept.as_ref().is_some_and(|kept| kept.contains(&(owner.clone(), generation))) {
-                continue;
-            }
             match vault.read(&owner, generation).await {
                 Err(error) if error.is_lost() => lost.push(Lost { owner, name: row.name }),
                 read => drop(read?),

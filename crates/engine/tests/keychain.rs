@@ -159,6 +159,14 @@ fn inside_an_open_keyring() {
         assert_eq!(item.get_label().unwrap(), "patchbay/installation/con_1/1/1");
         assert!(item.get_secret().unwrap().len() <= 2_400);
 
+        // Whose they are can be found out without any data: a folder that is gone leaves its own.
+        other.write("con_1", 1, &one).await.unwrap();
+        let both = [("another".to_owned(), 1), ("installation".to_owned(), 2)];
+        assert_eq!(vault.installations().await.unwrap(), both.into());
+        assert_eq!(Vault::forget_installation("another").await.unwrap(), 1);
+        assert!(matches!(other.read("con_1", 1).await, Err(Error::NotFound)));
+        assert_eq!(vault.read("con_1", 1).await.unwrap(), one);
+
         // A part that somebody removed is noticed.
         item.delete().unwrap();
         assert!(matches!(vault.read("con_1", 1).await, Err(Error::Incomplete)));

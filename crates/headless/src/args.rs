@@ -120,6 +120,13 @@ impl From<VaultKind> for VaultChoice {
 pub(crate) enum VaultCommand {
     /// Make a key file, for a machine without a keychain.
     Init(InitArgs),
+    /// List the installations that have secrets in the keychain.
+    List,
+    /// Remove what an installation has in the keychain whose data directory is gone.
+    Forget {
+        /// Its name, as `vault list` says it.
+        installation: String,
+    },
 }
 
 #[derive(Debug, clap::Args)]

@@ -1145,7 +1145,7 @@ async fn stopping_waits_for_a_token_that_is_being_spent() {
 
     let issued = bench.provider.books().refresh.clone().unwrap();
     assert_ne!(issued, before);
-    let generations = bench.engine.inner.vault.owners().await.unwrap().unwrap();
+    let generations = bench.engine.inner.vault.owners().await.unwrap();
     let (owner, newest) = generations.into_iter().max().unwrap();
     let kept = bench.engine.inner.vault.read(&owner, newest).await.unwrap();
     assert_eq!(kept.get("refresh_token").unwrap().expose(), issued);

@@ -10,6 +10,7 @@
 //! others are told that the keychain is locked, and nobody who closed a prompt gets another within
 //! a minute.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -144,6 +145,37 @@ impl Keychain {
     ) -> Result<(), Error> {
         let name = self.name(owner, generation);
         self.call(move |store| remove_from(store, &name, 0)).await
+    }
+
+    /// The owners that this installation has secrets of, each with its generations.
+    pub(super) async fn owners(self: &Arc<Self>) -> Result<Vec<(String, u32)>, Error> {
+        let whole: BTreeSet<_> = self
+            .call(|store| all(store))
+            .await?
+            .into_iter()
+            .filter(|found| found.installation == self.installation)
+            .map(|found| (found.owner, found.generation))
+            .collect();
+        Ok(whole.into_iter().collect())
+    }
+
+    /// The installations that have secrets in it, each with how many bundles.
+    pub(super) async fn installations(self: &Arc<Self>) -> Result<BTreeMap<String, usize>, Error> {
+        let found: BTreeSet<_> = self.call(|store| all(store)).await?.into_iter().collect();
+        let mut bundles = BTreeMap::new();
+        for Found { installation, .. } in found {
+            *bundles.entry(installation).or_default() += 1;
+        }
+        Ok(bundles)
+    }
+
+    /// Removes all that this installation has in it; says how many bundles.
+    pub(super) async fn clear(self: &Arc<Self>) -> Result<usize, Error> {
+        let owners = self.owners().await?;
+        for (owner, generation) in &owners {
+            self.remove(owner, *generation).await?;
+        }
+        Ok(owners.len())
     }
 
     fn name(&self, owner: &str, generation: u32) -> String {
@@ -292,6 +324,38 @@ fn entry(store: &Arc<CredentialStore>, name: &str) -> keyring_core::Result<Entry
     store.build("patchbay", name, Some(&modifiers))
 }
 
+/// Whose bundle an entry is a part of.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Found {
+    installation: String,
+    owner: String,
+    generation: u32,
+}
+
+impl Found {
+    /// Reads the name of an entry; none where it is not one of ours.
+    fn read(name: &str) -> Option<Self> {
+        let mut words = name.split('/');
+        let mut next = || words.next().filter(|word| !word.is_empty());
+        let (installation, owner) = (next()?.to_owned(), next()?.to_owned());
+        let (generation, part) = (next()?.parse().ok()?, next()?);
+        part.parse::<usize>().ok()?;
+        next().is_none().then_some(Self { installation, owner, generation })
+    }
+}
+
+/// Every entry of Patchbay. A locked keychain asks a person first.
+fn all(store: &Arc<CredentialStore>) -> keyring_core::Result<Vec<Found>> {
+    let entries = store.search(&system::ours())?;
+    Ok(entries.iter().filter_map(name_of).filter_map(|name| Found::read(&name)).collect())
+}
+
+/// The name that an entry was made with: its user, which Windows shows as an attribute alone.
+fn name_of(entry: &Entry) -> Option<String> {
+    let user = entry.get_specifiers().map(|(_, user)| user);
+    user.or_else(|| entry.get_attributes().ok()?.remove("username"))
+}
+
 /// Cuts a bundle into parts, each with its header: how many there are, which it is, and the start
 /// of a digest of the whole.
 fn cut(bundle: &[u8]) -> Result<Vec<Zeroizing<Vec<u8>>>, Error> {
@@ -398,6 +462,10 @@ mod system {
         HashMap::from([("label", whole)])
     }
 
+    pub(super) fn ours() -> HashMap<&'static str, &'static str> {
+        HashMap::from([("service", "patchbay")])
+    }
+
     // The store crate unlocks, and so asks a person, before it says anything.
     pub(super) fn lock() -> Result<Option<Lock>, Error> {
         let service = SecretService::connect(EncryptionType::Plain)
@@ -429,6 +497,10 @@ mod system {
         HashMap::new()
     }
 
+    pub(super) fn ours() -> HashMap<&'static str, &'static str> {
+        HashMap::from([("service", "patchbay")])
+    }
+
     pub(super) fn lock() -> Result<Option<Lock>, Error> {
         Ok(None)
     }
@@ -450,6 +522,10 @@ mod system {
     // `Local`: the secrets stay on this computer when the profile roams, as the data does.
     pub(super) fn modifiers(whole: &str) -> HashMap<&str, &str> {
         HashMap::from([("target", whole), ("persistence", "Local")])
+    }
+
+    pub(super) fn ours() -> HashMap<&'static str, &'static str> {
+        HashMap::from([("pattern", "^patchbay/")])
     }
 
     pub(super) fn lock() -> Result<Option<Lock>, Error> {
@@ -476,6 +552,10 @@ mod system {
         HashMap::new()
     }
 
+    pub(super) fn ours() -> HashMap<&'static str, &'static str> {
+        HashMap::from([("service", "patchbay")])
+    }
+
     pub(super) fn lock() -> Result<Option<Lock>, Error> {
         Ok(None)
     }
@@ -495,6 +575,25 @@ mod tests {
             assert_eq!(join(&parts).map(|whole| whole.to_vec()), Some(bundle), "{size}");
         }
         assert!(cut(&vec![0; MOST_PARTS * PART]).is_err());
+    }
+
+    #[test]
+    fn the_name_of_an_entry_says_whose_it_is() {
+        let found = |installation: &str, owner: &str, generation| {
+            let (installation, owner) = (installation.to_owned(), owner.to_owned());
+            Some(Found { installation, owner, generation })
+        };
+        for (name, expected) in [
+            ("ab12/con_1/3/0", found("ab12", "con_1", 3)),
+            ("ab12/proof/0/0", found("ab12", "proof", 0)),
+            ("ab12/con_1/3", None),
+            ("ab12/con_1/3/0/1", None),
+            ("ab12/con_1/three/0", None),
+            ("ab12//3/0", None),
+            ("", None),
+        ] {
+            assert_eq!(Found::read(name), expected, "{name}");
+        }
     }
 
     #[test]

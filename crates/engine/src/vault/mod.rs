@@ -14,6 +14,7 @@ mod memory;
 mod opening;
 mod sealed;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -203,20 +204,43 @@ impl Vault {
         }
     }
 
-    /// The owners in it, each with its generations; `None` where a keychain holds them, which
-    /// cannot be listed on every system.
+    /// The owners in it, each with its generations. That one is named does not say that it is
+    /// whole.
     ///
     /// # Errors
     ///
     /// When it cannot be used now.
-    pub(crate) async fn owners(&self) -> Result<Option<Vec<(String, u32)>>, Error> {
+    pub(crate) async fn owners(&self) -> Result<Vec<(String, u32)>, Error> {
         match self.place().await? {
-            Place::Sealed(sealed) => on_a_thread(move || sealed.owners()).await.map(Some),
-            Place::Memory(memory) => memory.owners().map(Some),
-            Place::Keychain(_) => Ok(None),
+            Place::Sealed(sealed) => on_a_thread(move || sealed.owners()).await,
+            Place::Memory(memory) => memory.owners(),
+            Place::Keychain(keychain) => keychain.owners().await,
             Place::Missing(why) => Err(Error::Missing(why.to_string())),
             Place::Opening(_) => Err(Error::Opening),
         }
+    }
+
+    /// The installations that have secrets in the keychain of this user, each with how many bundles:
+    /// one whose data directory is gone leaves them there. None where there is no keychain.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be used now.
+    pub async fn installations(&self) -> Result<BTreeMap<String, usize>, Error> {
+        match self.place().await? {
+            Place::Keychain(keychain) => keychain.installations().await,
+            _ => Ok(BTreeMap::new()),
+        }
+    }
+
+    /// Removes everything that an installation has in the keychain of this user; says how many
+    /// bundles. What it has in a file goes with its data directory.
+    ///
+    /// # Errors
+    ///
+    /// When the keychain cannot be used now.
+    pub async fn forget_installation(installation: &str) -> Result<usize, Error> {
+        Arc::new(Keychain::new(installation)).clear().await
     }
 
     /// Where things are kept. While that is being found out it is waited for, within limits.

@@ -86,6 +86,7 @@ pub(crate) async fn run(
     findings.extend(permissions(data_dir, &key_file));
     findings.push(vault(status.as_ref(), data_dir, &key_file).await);
     findings.extend(status.as_ref().and_then(lost_secrets));
+    findings.extend(others(data_dir).await);
     findings.extend(database(data_dir));
     findings.push(disk(data_dir));
     if !owned {
@@ -282,6 +283,24 @@ fn lost_secrets(status: &Value) -> Option<Finding> {
         format!("the secrets of {} are no longer in the vault", names.join(", ")),
         "Enter them again in Connections and Inboxes; a tunnel has to be made again.",
     ))
+}
+
+/// What other installations have in the keychain. It is theirs, unless they are gone: then nobody
+/// but the user can say so. What this one has left there is removed by its next start.
+async fn others(data_dir: &Path) -> Option<Finding> {
+    let own = data_dir::installation_of(data_dir).ok()?.unwrap_or_default();
+    let keychain = Vault::unproved_keychain(&own);
+    keychain.state().await.ok()?;
+    let mut others = keychain.installations().await.ok()?;
+    others.remove(&own);
+    let names: Vec<_> = others.keys().map(String::as_str).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let message = format!("the keychain also holds secrets of {}", names.join(", "));
+    let hint = "Where the data directory of one is gone for good, run `patchbay vault forget` with \
+                its name.";
+    Some(Finding { hint: Some(hint.into()), ..Finding::good("others", message) })
 }
 
 /// Whether the database is whole, as far as that shows in the time there is, and what copies of it

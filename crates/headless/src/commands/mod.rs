@@ -58,8 +58,13 @@ async fn with_runtime(
     data_dir: &Path,
     format: Format,
 ) -> Result<ExitCode, Failure> {
-    if let Command::Doctor(args) = command {
-        return doctor::run(args, data_dir, format).await;
+    match command {
+        Command::Doctor(args) => return doctor::run(args, data_dir, format).await,
+        Command::Vault(VaultCommand::List) => return vault::list(data_dir, format).await,
+        Command::Vault(VaultCommand::Forget { installation }) => {
+            return vault::forget(&installation, data_dir, format).await;
+        }
+        _ => {}
     }
     let client = Client::connect(data_dir).await?;
     match command {

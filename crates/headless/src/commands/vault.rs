@@ -1,16 +1,21 @@
-//! A key file, for a machine without a keychain.
+//! Where secrets are: a key file for a machine without a keychain, and what is left in a keychain by
+//! installations that are gone.
+//!
+//! No installation can tell whether another still has its data directory, so nobody but the user
+//! says that one is gone.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use api::error::ApiError;
+use engine::data_dir;
 use engine::vault::{self, Vault};
 use serde_json::json;
 
 use super::Format;
 use crate::args::InitArgs;
 use crate::failure::Failure;
-use crate::output::{say, say_json};
+use crate::output::{line, say, say_json};
 use crate::places;
 
 pub(crate) async fn init(args: InitArgs, format: Format) -> Result<ExitCode, Failure> {
@@ -39,4 +44,64 @@ pub(crate) async fn init(args: InitArgs, format: Format) -> Result<ExitCode, Fai
 /// be unlocked.
 async fn is_provided(key_file: &Path) -> bool {
     key_file.exists() || matches!(Vault::keychain("init").await, Ok(_) | Err(vault::Error::Locked))
+}
+
+/// Lists the installations that have secrets in the keychain.
+pub(crate) async fn list(data_dir: &Path, format: Format) -> Result<ExitCode, Failure> {
+    let own = own(data_dir)?;
+    let keychain = Vault::unproved_keychain(&own);
+    keychain.state().await.map_err(ApiError::from)?;
+    let installations = keychain.installations().await.map_err(ApiError::from)?;
+    match format {
+        Format::Json => {
+            let list = installations.iter().map(|(name, bundles)| {
+                json!({ "installation": name, "bundles": bundles, "own": *name == own })
+            });
+            say_json(&json!({ "installations": list.collect::<Vec<_>>() }));
+        }
+        Format::Text if installations.is_empty() => {
+            say("The keychain holds no secrets of Patchbay.");
+        }
+        Format::Text => {
+            for (name, bundles) in &installations {
+                let own = if *name == own { "this one" } else { "" };
+                say(&line(&[20, 8, 0], &[name, &bundles.to_string(), own]));
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Removes what an installation that is gone has in the keychain.
+pub(crate) async fn forget(
+    installation: &str,
+    data_dir: &Path,
+    format: Format,
+) -> Result<ExitCode, Failure> {
+    let own = own(data_dir)?;
+    if installation == own {
+        return Err(Failure::new("own_installation", "these are the secrets of this installation")
+            .hint("Delete its connections and inboxes: their secrets go with them."));
+    }
+    let keychain = Vault::unproved_keychain(&own);
+    keychain.state().await.map_err(ApiError::from)?;
+    let there = keychain.installations().await.map_err(ApiError::from)?;
+    if !there.contains_key(installation) {
+        let message = format!("the keychain holds nothing of `{installation}`");
+        return Err(
+            Failure::new("not_found", message).hint("`patchbay vault list` says what there is.")
+        );
+    }
+    let removed = Vault::forget_installation(installation).await.map_err(ApiError::from)?;
+    match format {
+        Format::Json => say_json(&json!({ "removed": removed })),
+        Format::Text => say(&format!("Removed {removed} of {installation} from the keychain.")),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The name of the installation in a data directory; empty where it has none yet.
+fn own(data_dir: &Path) -> Result<String, Failure> {
+    let own = data_dir::installation_of(data_dir).map_err(ApiError::from)?;
+    Ok(own.unwrap_or_default())
 }
