@@ -75,6 +75,30 @@ async fn an_inbox_whose_sender_tells_its_secret_later_says_that_it_needs_it() {
 }
 
 #[tokio::test]
+async fn how_a_sender_signs_can_be_corrected_and_is_in_force_at_once() {
+    let app = TestApp::start().await;
+    let made = app.post("/api/inboxes", json!({ "name": "Till", "connector": "any" })).await;
+    let made = made.json();
+    let path = format!("/api/inboxes/{}", made["id"].as_str().unwrap());
+    assert_eq!((&made["signed"], &made["settings"]), (&json!(false), &json!({})));
+
+    let refused = app.patch(&path, json!({ "settings": { "proof": "morse" } })).await;
+    let unknown = app.patch(&path, json!({ "settings": { "nobody": "x" } })).await;
+    let unchanged = app.read(&path).await;
+    let signed = json!({ "settings": { "proof": "hmac", "signature": "x-sig" } });
+    let corrected = app.patch(&path, signed).await.json();
+    let back =
+        app.patch(&path, json!({ "settings": { "proof": "", "signature": "" } })).await.json();
+
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(unchanged, made);
+    assert_eq!(corrected["signed"], true);
+    assert_eq!(corrected["missing_secrets"], json!(["signing_secret"]));
+    assert_eq!(back["signed"], false);
+}
+
+#[tokio::test]
 async fn a_changed_secret_is_in_force_at_once() {
     let app = TestApp::start().await;
     let inbox = app.inbox("standard-webhooks").await;

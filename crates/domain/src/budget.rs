@@ -99,10 +99,11 @@ impl<'a> Heard<'a> {
                 || self.code(errors).is_some_and(|code| answered.codes.contains(&code)))
     }
 
-    /// Whether it is a fault: by its status, or by what it holds where its status is 200.
+    /// Whether it is a fault: by its status, or by what it holds where its status is 200. Where an
+    /// answer only leads elsewhere, whoever asks has followed it.
     pub fn is_fault(&self, errors: &Errors) -> bool {
         let in_200 = || errors.in_200.as_ref();
-        !(200..400).contains(&self.status)
+        !(200..300).contains(&self.status)
             || in_200().is_some_and(|it| it.when.holds(self.json(), Timestamp::UNIX_EPOCH))
     }
 
@@ -113,10 +114,14 @@ impl<'a> Heard<'a> {
         message.filter_map(|at| self.text(at)).next().or_else(|| self.code(errors))
     }
 
-    /// Whether it means that the token has ended and may be renewed.
+    /// Whether it means that the token has ended and may be renewed: by its status, by the challenge
+    /// of RFC 6750 section 3.1, or in the connector's words.
     pub fn asks_to_renew(&self, errors: &Errors) -> bool {
+        let challenge = || self.header("www-authenticate").unwrap_or_default();
         !self.is_dead(errors)
-            && (self.status == 401 || errors.renew.iter().any(|it| self.is(it, errors)))
+            && (self.status == 401
+                || (self.status == 403 && challenge().contains("invalid_token"))
+                || errors.renew.iter().any(|it| self.is(it, errors)))
     }
 
     /// Whether it means that the sign-in is over for good.

@@ -270,7 +270,8 @@ impl Engine {
         }
     }
 
-    /// Changes its name, and the settings and secrets that are given. What is not given stays.
+    /// Changes its name, and the settings and secrets that are given. What is not given stays; a
+    /// setting that is given empty goes back to what the connector has for it.
     ///
     /// # Errors
     ///
@@ -291,6 +292,7 @@ impl Engine {
             false => {
                 let mut all = inbox.inbox.settings;
                 all.extend(settings);
+                all.retain(|_, value| !value.is_empty());
                 field::check(&webhooks.setting_fields(), &all, Missing::Refused)?;
                 webhooks.check_settings(&all).map_err(Problem::from)?;
                 Some(all)

@@ -6,12 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use domain::connection::Connection;
 use domain::connector::{Ask, Connector, Content, Errors, Rendered, Status, render_headers};
-use domain::json::Json;
 use domain::paging::PageRequest;
 use domain::reach::{NamedBy, Reach};
 use domain::template::{self, Place, Template};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -147,10 +145,10 @@ impl Engine {
         let called =
             self.call_with(connection, connector, request, credential, purpose, &Unwatched).await;
         let outcome = match called {
-            Ok(answer) if is_dead(errors, &answer) || is_refused(errors, &answer) => {
-                Err(Error::SignIn(not_taken(errors, &answer, self.now())))
+            Ok(answer) if is_dead(errors, &answer) || asks_to_renew(errors, &answer) => {
+                Err(Error::SignIn(not_taken(errors, &answer)))
             }
-            called => called.and_then(|answer| good(errors, answer, self.now())),
+            called => called.and_then(|answer| good(errors, answer)),
         };
         match outcome {
             Ok(answer) => Ok(answer),
@@ -178,10 +176,10 @@ impl Engine {
             self.call_with(connection, connector, request, &credential, purpose, watcher).await?;
         let credential = if is_dead(&connector.errors, &answer) {
             self.over(connection, connector, &credential, &answer, purpose).await?
-        } else if is_refused(&connector.errors, &answer) {
+        } else if asks_to_renew(&connector.errors, &answer) {
             self.renew(connection, &credential).await?
         } else {
-            return good(&connector.errors, answer, self.now());
+            return good(&connector.errors, answer);
         };
         carried.push(credential.clone());
         let again =
@@ -191,10 +189,10 @@ impl Engine {
             self.over(connection, connector, &credential, &again, purpose).await?;
             return Err(Error::Credentials(again.host));
         }
-        if is_refused(&connector.errors, &again) {
+        if asks_to_renew(&connector.errors, &again) {
             return self.refused_anew(connection, connector, &credential, again, purpose).await;
         }
-        good(&connector.errors, again, self.now())
+        good(&connector.errors, again)
     }
 
     /// The sign-in of a connection is over, its provider says of a call that carried `refused`.
@@ -208,7 +206,7 @@ impl Engine {
         purpose: Purpose<'_>,
     ) -> Result<Credential, Error> {
         let secrets = self.secrets_known_to_provider(connection, &[refused]).await;
-        let why = said(&over(&connector.errors, answer, self.now()), &secrets, SAID);
+        let why = said(&over(&connector.errors, answer), &secrets, SAID);
         if purpose.is_trial {
             return Err(Error::SignIn(why));
         }
@@ -507,22 +505,14 @@ impl<'a> Purpose<'a> {
     }
 }
 
-/// Whether an answer says that the credentials are not good, in any of the ways that are known: by
-/// its status, by the challenge of RFC 6750, or as the connector says.
-fn is_refused(errors: &Errors, answer: &Answer) -> bool {
-    if answer.status == 401 {
-        return true;
-    }
-    let challenge = answer.headers.get(header::WWW_AUTHENTICATE).and_then(|it| it.to_str().ok());
-    if answer.status == 403 && challenge.is_some_and(|it| it.contains("invalid_token")) {
-        return true;
-    }
-    heard(answer, |heard| errors.renew.iter().any(|it| heard.is(it, errors)))
+/// Whether an answer says that its token has ended, and may be renewed.
+fn asks_to_renew(errors: &Errors, answer: &Answer) -> bool {
+    heard(answer, |heard| heard.asks_to_renew(errors))
 }
 
 /// Whether an answer says, in the connector's words, that the sign-in is over for good.
 pub(crate) fn is_dead(errors: &Errors, answer: &Answer) -> bool {
-    heard(answer, |heard| errors.dead.iter().any(|it| heard.is(it, errors)))
+    heard(answer, |heard| heard.is_dead(errors))
 }
 
 /// The code that an answer holds where the connector looks for one.
@@ -536,41 +526,26 @@ pub(crate) fn is_too_much(connector: &Connector, answer: &Answer) -> bool {
 }
 
 /// Tells an answer that is one from a fault.
-fn good(errors: &Errors, answer: Answer, now: Timestamp) -> Result<Answer, Error> {
-    let in_200 = errors.in_200.as_ref();
-    if (200..300).contains(&answer.status) {
-        let Some(in_200) = in_200 else { return Ok(answer) };
-        let failed = Json::parse(&answer.body).is_ok_and(|body| in_200.when.holds(&body, now));
-        if !failed {
-            return Ok(answer);
-        }
+fn good(errors: &Errors, answer: Answer) -> Result<Answer, Error> {
+    if !heard(&answer, |heard| heard.is_fault(errors)) {
+        return Ok(answer);
     }
     if answer.status == 401 {
         return Err(Error::Credentials(answer.host));
     }
-    let message = message(errors, &answer, now);
+    let message = message(errors, &answer);
     Err(Error::Status { host: answer.host, status: answer.status, message })
 }
 
 /// What a refusal says; nothing where it says nothing that the connector knows to find.
-fn message(errors: &Errors, answer: &Answer, now: Timestamp) -> String {
-    let in_200 = errors.in_200.as_ref();
-    Json::parse(&answer.body)
-        .ok()
-        .and_then(|body| {
-            let code = in_200.and_then(|in_200| in_200.code.as_ref());
-            let message = in_200.and_then(|in_200| in_200.message.as_ref());
-            [message, errors.message.as_ref(), code, errors.code.as_ref()]
-                .into_iter()
-                .flatten()
-                .find_map(|at| at.text_of(&body, now))
-        })
-        .map_or_else(String::new, |message| domain::text::clean(&message, LOOKED_AT))
+fn message(errors: &Errors, answer: &Answer) -> String {
+    let message = heard(answer, |heard| heard.message(errors)).unwrap_or_default();
+    domain::text::clean(&message, LOOKED_AT)
 }
 
 /// Why a sign-in is over, as its provider says it.
-fn over(errors: &Errors, answer: &Answer, now: Timestamp) -> String {
-    let said = message(errors, answer, now);
+fn over(errors: &Errors, answer: &Answer) -> String {
+    let said = message(errors, answer);
     if said.is_empty() {
         format!("{} says that the sign-in is over.", answer.host)
     } else {
@@ -579,8 +554,8 @@ fn over(errors: &Errors, answer: &Answer, now: Timestamp) -> String {
 }
 
 /// Why a secret does not let a call in, as its provider says it.
-fn not_taken(errors: &Errors, answer: &Answer, now: Timestamp) -> String {
-    let said = message(errors, answer, now);
+fn not_taken(errors: &Errors, answer: &Answer) -> String {
+    let said = message(errors, answer);
     if said.is_empty() {
         format!("{} does not accept its token.", answer.host)
     } else {

@@ -1127,27 +1127,33 @@ async fn a_fixed_port_is_free_for_the_next_sign_in() {
 async fn stopping_waits_for_a_token_that_is_being_spent() {
     let bench = Bench::start().await;
     let id = bench.signed_in().await;
-    let before = bench.secrets(id).await.get("refresh_token").unwrap().expose().to_owned();
+    let before = bench.row(id).await.secrets.unwrap();
     bench.clock.advance(3_600);
     bench.provider.hold();
     let engine = bench.engine.clone();
     let caller = tokio::spawn(async move { engine.check_connection(id).await });
     bench.provider.has_been_asked(2).await;
 
-    let stopping = tokio::spawn({
-        let engine = bench.engine.clone();
-        async move { engine.stop().await }
-    });
-    bench.engine.inner.stopping.cancelled().await;
+    let engine = bench.engine.clone();
+    let stopping = tokio::spawn(async move { engine.stop().await });
+    // The answer comes once everything else has ended: it finds a closed store if nobody waits.
+    while !bench.engine.inner.sign_ins.is_finishing() && !stopping.is_finished() {
+        tokio::task::yield_now().await;
+    }
     bench.provider.release();
     stopping.await.unwrap();
     drop(caller);
 
     let issued = bench.provider.books().refresh.clone().unwrap();
-    assert_ne!(issued, before);
-    let generations = bench.engine.inner.vault.owners().await.unwrap();
-    let (owner, newest) = generations.into_iter().max().unwrap();
-    let kept = bench.engine.inner.vault.read(&owner, newest).await.unwrap();
+    let database = rusqlite::Connection::open(bench.folder.path().join("data/patchbay.db"));
+    let (generation, rotating): (u32, Option<i64>) = database
+        .unwrap()
+        .query_row("select secrets, rotating_since from connections", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap();
+    assert_eq!((generation, rotating), (before + 1, None));
+    let kept = bench.engine.inner.vault.read(&id.to_string(), generation).await.unwrap();
     assert_eq!(kept.get("refresh_token").unwrap().expose(), issued);
 }
 

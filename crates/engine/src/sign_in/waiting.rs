@@ -280,6 +280,12 @@ impl SignIns {
         self.exchanges.wait().await;
     }
 
+    /// Whether they are being waited for.
+    #[cfg(test)]
+    pub(super) fn is_finishing(&self) -> bool {
+        self.exchanges.is_closed()
+    }
+
     /// Lets the one of a connection wait no more, and whoever works on its answer go on.
     pub(super) fn answered(&self, id: ConnectionId) {
         self.state().waiting.remove(&id);

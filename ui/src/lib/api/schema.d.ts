@@ -438,7 +438,7 @@ export interface paths {
         delete: operations["delete_inbox"];
         options?: never;
         head?: never;
-        /** Changes its name, or the secrets that are given. */
+        /** Changes its name, or the settings and secrets that are given. */
         patch: operations["update_inbox"];
         trace?: never;
     };
@@ -1357,8 +1357,12 @@ export interface components {
             events: components["schemas"]["Count"];
             registration: components["schemas"]["Registration"];
             socket?: components["schemas"]["Socket"] | null;
-            /** @description The names of the secrets that it has. */
-            secret_names: string[];
+            /** @description What was entered for it. */
+            settings: {
+                [key: string]: string;
+            };
+            /** @description Whether it holds secrets to prove with what it receives. They are never shown. */
+            has_secrets: boolean;
             /** @description The names of those that it still needs from its user: until then it refuses everything. */
             missing_secrets: string[];
             /** @description Whether what it accepts is signed. */
@@ -1375,6 +1379,9 @@ export interface components {
         /** @description What of an inbox changes; what is left out stays. */
         InboxPatch: {
             name?: string | null;
+            settings?: {
+                [key: string]: string;
+            };
             secrets?: components["schemas"]["GivenSecrets"];
         };
         /** @description Events of one inbox. */
