@@ -14,6 +14,7 @@
 //! text; it is read into values only for others.
 
 mod mark;
+mod reading;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -28,7 +29,8 @@ use url::Url;
 
 use crate::answer;
 use crate::connector::{
-    Begin, Beyond, Cap, Goes, Paging, Rendered, Since, SinceBy, Source, Stop, Stream, Until, Which,
+    Ask, Begin, Beyond, Cap, Goes, Paging, Rendered, Since, SinceBy, Source, Stop, Stream, Until,
+    Which,
 };
 use crate::expression::{Expression, RunError};
 use crate::json::{self, Json};
@@ -39,6 +41,10 @@ use crate::text::clean;
 
 use self::mark::Mark;
 pub use self::mark::read_time;
+pub use self::reading::{
+    Asked, Children, Differs, JobAt, JobState, Reading, Stage, Validator, is_parent, job_id,
+    job_state, journal_entry, keeps_each, lists_changed_only, part_of_parent, stream_of_files,
+};
 
 /// How many values a page may hold.
 const PAGE_VALUES: usize = 2_000_000;
@@ -368,6 +374,30 @@ pub fn request(stream: &Stream, cursor: &Cursor, values: &Value) -> Result<PageR
         let headers = crate::connector::render_headers(ask.headers(), values)?;
         return Ok(PageRequest::Url { url: url.to_string(), headers });
     }
+    let mut rendered = since_in(stream, ask, cursor, values)?;
+    if let Some(paging) = &stream.page {
+        place_position(&mut rendered, paging, cursor);
+    }
+    Ok(PageRequest::Ask(Box::new(rendered)))
+}
+
+/// The request that makes the job of a stream, of what changed since `cursor`.
+///
+/// # Errors
+///
+/// When a text of the connector cannot be filled in, or there is no job.
+pub fn job_request(stream: &Stream, cursor: &Cursor, values: &Value) -> Result<Rendered, Error> {
+    let Source::Job(job) = &stream.source else { return Err(Error::NoPages) };
+    since_in(stream, &job.create, cursor, values)
+}
+
+/// A request of a connector with what says since when, and until when.
+fn since_in(
+    stream: &Stream,
+    ask: &Ask,
+    cursor: &Cursor,
+    values: &Value,
+) -> Result<Rendered, Error> {
     let since = stream.since.as_ref();
     let from = since.zip(cursor.from()).map(|(since, from)| asked_from(since, from, cursor));
     let until = since.and_then(|it| it.until.as_ref().zip(cursor.round.as_ref()?.until));
@@ -409,10 +439,7 @@ pub fn request(stream: &Stream, cursor: &Cursor, values: &Value) -> Result<PageR
             Until::Text => {}
         }
     }
-    if let Some(paging) = &stream.page {
-        place_position(&mut rendered, paging, cursor);
-    }
-    Ok(PageRequest::Ask(Box::new(rendered)))
+    Ok(rendered)
 }
 
 /// Since when is asked, with what is read again.

@@ -117,6 +117,9 @@ pub struct SyncRun {
     pub counts: Counts,
     /// How many records the provider says there will be.
     pub expected: Option<u64>,
+    /// What it has to say beside that, in sentences: that nothing has changed, or why everything
+    /// is read anew.
+    pub note: Option<String>,
 }
 
 /// A sync that is not stored yet.

@@ -33,6 +33,10 @@ pub(crate) struct SyncRun {
     /// How many records the provider says there will be.
     #[serde(skip_serializing_if = "Option::is_none")]
     expected: Option<u64>,
+    /// What it has to say beside that, in sentences: that nothing has changed, or why everything is
+    /// read anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<RunError>,
     /// How it is getting on, while it runs; only where one run is asked for.
@@ -128,6 +132,7 @@ impl From<sync::SyncRun> for SyncRun {
             unchanged: run.counts.unchanged,
             deleted: run.counts.deleted,
             expected: run.expected,
+            note: run.note,
             error: error.map(|error| RunError {
                 code: error.code,
                 message: error.message,

@@ -11,7 +11,7 @@ use super::link;
 use super::{
     Action, Ask, Basic, Call, Connector, Dedupe, Deletions, Does, Each, Field, HookSecret,
     IdempotencyBy, OauthCode, PUBLIC_KEY, Paging, Pick, ReconcileBy, Register, RegisterBy, Reply,
-    Revoke, Rule, SIGNING_SECRET, Send, Socket, Span, Status, WayKind, Webhooks,
+    Revoke, Rule, SIGNING_SECRET, Send, Socket, Source, Span, Status, WayKind, Webhooks,
 };
 use crate::template::Template;
 
@@ -629,6 +629,22 @@ fn webhooks(connector: &Connector, hooks: &Webhooks) -> Checked {
     }
 }
 
+/// What another stream needs on the way is read page by page, once.
+fn read_by_itself(connector: &Connector, near: &str, id: &str) -> Checked {
+    match connector.streams.get(id) {
+        Some(stream) if !matches!(stream.source, Source::Pages(_)) => mistake(
+            near,
+            format!(
+                "`{id}` is read by `job` or `journal`, and what is needed for each run is read page by page"
+            ),
+        ),
+        Some(stream) if stream.parent.is_some() => {
+            mistake(near, format!("`{id}` has a parent itself"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Streams, ways and inputs that are named elsewhere.
 fn references(connector: &Connector) -> Checked {
     let ways: Vec<_> = connector.auth.iter().map(|way| way.id.as_str()).collect();
@@ -649,8 +665,18 @@ fn references(connector: &Connector) -> Checked {
                 return mistake(id, format!("the parent `{}` has a parent itself", parent.stream));
             }
         }
-        if let Deletions::Stream(stream) = &stream.deletions {
-            known_stream(connector, id, stream)?;
+        if let Deletions::Stream(gone) = &stream.deletions {
+            known_stream(connector, id, gone)?;
+            read_by_itself(connector, id, gone)?;
+        }
+        if let Some(parent) = &stream.parent {
+            read_by_itself(connector, id, &parent.stream)?;
+            if !matches!(stream.source, Source::Pages(_)) {
+                return mistake(
+                    id,
+                    "what has a `parent` is read page by page, not by `job` or `journal`",
+                );
+            }
         }
     }
     for (id, action) in &connector.actions {

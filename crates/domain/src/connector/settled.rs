@@ -51,7 +51,7 @@ pub struct Choices {
 
 impl Choices {
     /// Each setting that decides something, with the values that it may have.
-    pub(super) fn settings(&self) -> Vec<(&str, Vec<&str>)> {
+    pub(crate) fn settings(&self) -> Vec<(&str, Vec<&str>)> {
         fn named<T>(choice: Option<&BySetting<T>>) -> Option<(&str, Vec<&str>)> {
             choice.map(|it| (it.setting.as_str(), it.of.keys().map(String::as_str).collect()))
         }
@@ -124,7 +124,7 @@ impl Stream {
     }
 
     /// Its texts that are names where a connector knows them.
-    pub(super) fn names_as_texts(&self) -> Vec<String> {
+    pub(crate) fn names_as_texts(&self) -> Vec<String> {
         let mut stream = self.clone();
         stream.parts().texts.into_iter().map(|text| text.clone()).collect()
     }

@@ -226,10 +226,10 @@ impl Stream {
     pub fn asks(&self) -> Vec<&Ask> {
         match &self.source {
             Source::Pages(ask) => vec![&**ask],
-            Source::Job(job) => [Some(&job.create), job.poll.as_ref(), job.download.as_ref()]
-                .into_iter()
-                .flatten()
-                .collect(),
+            Source::Job(job) => {
+                let further = [&job.poll, &job.download, &job.cancel];
+                [&job.create].into_iter().chain(further.into_iter().flatten()).collect()
+            }
             Source::Journal(journal) => vec![&journal.first, &journal.next],
         }
     }
@@ -242,6 +242,7 @@ impl Stream {
                 let mut asks = vec![&mut job.create];
                 asks.extend(job.poll.as_mut());
                 asks.extend(job.download.as_mut());
+                asks.extend(job.cancel.as_mut());
                 asks
             }
             Source::Journal(_) => Vec::new(),
@@ -282,6 +283,9 @@ pub struct Job {
     /// How its file is asked for, where it has no address of its own. `page` is about this then.
     #[serde(default)]
     pub download: Option<Ask>,
+    /// Ends it, when a run is cancelled before it is done.
+    #[serde(default)]
+    pub cancel: Option<Ask>,
 }
 
 const fn ten_seconds() -> Span {
@@ -410,6 +414,8 @@ pub struct Parent {
     pub when: Option<Expression>,
     /// Whether the newest time is kept for each parent, and not for all together.
     pub cursor_each: bool,
+    /// Whether it is read only for those that have changed since it was read for them.
+    pub changed: bool,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -423,6 +429,10 @@ struct WrittenParent {
     /// Whether the newest time is kept for each parent, and not for all together.
     #[serde(default)]
     cursor_each: bool,
+    /// Whether only for those that have changed since, which is right where a record changes
+    /// whenever something below it does.
+    #[serde(default)]
+    changed: bool,
 }
 
 text_list_or_object! {
@@ -431,9 +441,11 @@ text_list_or_object! {
         stream: text.into(),
         when: None,
         cursor_each: false,
+        changed: false,
     }),
     object: WrittenParent => |it: WrittenParent| {
-        Ok::<_, String>(Parent { stream: it.stream, when: it.when, cursor_each: it.cursor_each })
+        let WrittenParent { stream, when, cursor_each, changed } = it;
+        Ok::<_, String>(Parent { stream, when, cursor_each, changed })
     },
 }
 

@@ -55,6 +55,20 @@ impl ApiRequest {
     }
 }
 
+impl ApiRequest {
+    /// A GET of an address that an answer named.
+    pub(crate) const fn of_address(url: String) -> Self {
+        let target = Target::Url(url);
+        Self { method: Method::GET, target, headers: Vec::new(), content: None }
+    }
+
+    /// Whether it asks for an answer only where that is another than before. Then 304 is one.
+    fn asks_whether_changed(&self) -> bool {
+        let asks = ["if-none-match", "if-modified-since"];
+        self.headers.iter().any(|(name, _)| asks.contains(&name.as_str()))
+    }
+}
+
 impl From<PageRequest> for ApiRequest {
     fn from(request: PageRequest) -> Self {
         match request {
@@ -179,7 +193,7 @@ impl Engine {
         } else if asks_to_renew(&connector.errors, &answer) {
             self.renew(connection, &credential).await?
         } else {
-            return good(&connector.errors, answer);
+            return good_for(request, &connector.errors, answer);
         };
         carried.push(credential.clone());
         let again =
@@ -192,7 +206,7 @@ impl Engine {
         if asks_to_renew(&connector.errors, &again) {
             return self.refused_anew(connection, connector, &credential, again, purpose).await;
         }
-        good(&connector.errors, again)
+        good_for(request, &connector.errors, again)
     }
 
     /// The sign-in of a connection is over, its provider says of a call that carried `refused`.
@@ -523,6 +537,14 @@ pub(crate) fn code(errors: &Errors, answer: &Answer) -> Option<String> {
 /// Whether an answer says, in the connector's words, that it was too much.
 pub(crate) fn is_too_much(connector: &Connector, answer: &Answer) -> bool {
     heard(answer, |heard| domain::budget::is_over(&connector.limit, &connector.errors, heard))
+}
+
+/// As [`good`]; that nothing has changed is an answer to whoever asked that.
+fn good_for(request: &ApiRequest, errors: &Errors, answer: Answer) -> Result<Answer, Error> {
+    if answer.status == 304 && request.asks_whether_changed() {
+        return Ok(answer);
+    }
+    good(errors, answer)
 }
 
 /// Tells an answer that is one from a fault.

@@ -20,6 +20,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_check_fault.sql"),
     include_str!("migrations/0005_sockets.sql"),
     include_str!("migrations/0006_where_secrets_may_go.sql"),
+    include_str!("migrations/0007_readings.sql"),
 ];
 
 /// The newest format in `migrations`.

@@ -19,6 +19,7 @@ mod ledger;
 mod migrate;
 mod paging;
 mod readers;
+mod readings;
 mod records;
 mod refusals;
 mod runs;
@@ -126,14 +127,120 @@ pub struct SyncPage {
     pub run: SyncRunId,
     /// Its records.
     pub records: Vec<NewRecord>,
-    /// Where the run goes on, as JSON.
-    pub cursor: String,
+    /// Where the run goes on, as JSON; as before where there is none, as after a part of a page.
+    pub cursor: Option<String>,
+    /// How many pages it is: a part of one is none until the last.
+    pub pages: u64,
     /// The newest time that a record carried.
     pub newest_at: Option<Timestamp>,
     /// How many records the provider says there will be.
     pub expected: Option<u64>,
     /// When it was read.
     pub at: Timestamp,
+    /// What the run has to say.
+    pub note: Option<String>,
+    /// The full reading that has seen its records.
+    pub reading: Option<i64>,
+    /// What it does to the parents for which the stream is read.
+    pub parents: Parents,
+}
+
+impl SyncPage {
+    /// One that holds nothing.
+    pub const fn of(run: SyncRunId, at: Timestamp) -> Self {
+        Self {
+            run,
+            records: Vec::new(),
+            cursor: None,
+            pages: 0,
+            newest_at: None,
+            expected: None,
+            at,
+            note: None,
+            reading: None,
+            parents: Parents::Same,
+        }
+    }
+}
+
+/// What a page does to the parents for which a stream is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parents {
+    /// Nothing.
+    Same,
+    /// They are forgotten: everything is read anew.
+    Forgotten,
+    /// They were listed.
+    Listed {
+        /// Which list it is.
+        list: i64,
+        /// Those on the page.
+        page: Vec<ListedParent>,
+        /// Whether those that have not changed since they were read for are left out.
+        only_changed: bool,
+        /// Whether this was the last page of a list of all: others are gone.
+        is_all: bool,
+    },
+    /// Records were read for one.
+    At {
+        /// Which.
+        key: String,
+        /// Where reading for it goes on.
+        cursor: Option<String>,
+        /// How far.
+        progress: ParentProgress,
+    },
+}
+
+/// A parent as it was listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedParent {
+    /// Its key.
+    pub key: String,
+    /// What texts may speak of, as JSON; none where the stream is not read for it, or no longer.
+    pub data: Option<String>,
+    /// Whether it is the same as before: 16 bytes of SHA-256.
+    pub digest: [u8; 16],
+}
+
+impl ListedParent {
+    /// A record that was listed, of which `data` is kept.
+    pub fn of(record: NewRecord, data: Option<String>) -> Self {
+        Self { digest: records::digest(&record), key: record.key, data }
+    }
+}
+
+/// How far reading for a parent has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParentProgress {
+    /// Into its pages.
+    Reading,
+    /// To its end.
+    Done,
+    /// It could not be read: the next time it is read from the beginning.
+    Refused,
+}
+
+/// A parent that is to be read for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueParent {
+    /// Its key.
+    pub key: String,
+    /// What texts may speak of, as JSON.
+    pub data: String,
+    /// Where reading for it goes on.
+    pub cursor: Option<String>,
+    /// Whether it was read for before.
+    pub was_read: bool,
+}
+
+/// What a full reading has seen of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Whether any record.
+    pub any: bool,
+    /// Whether there are records that are not gone.
+    pub any_live: bool,
 }
 
 /// The handle; cheap to clone.
@@ -573,6 +680,25 @@ impl Store {
         let digests: Vec<_> = page.records.iter().map(records::digest).collect();
         let rows = page.records.len();
         self.inner.writer.write(rows, move |db| records::commit_page(db, &page, &digests)).await
+    }
+    /// The next parent after the key `after` that is to be read for.
+    pub async fn due_parent(&self, sync: SyncId, after: String) -> Result<Option<DueParent>> {
+        self.read(move |reader| readings::due_parent(&reader.db, sync, &after)).await
+    }
+    /// What the full reading under way has seen.
+    pub async fn seen(&self, sync: SyncId, reading: i64) -> Result<Seen> {
+        self.read(move |reader| readings::seen(&reader.db, sync, reading)).await
+    }
+    /// One step of marking as deleted what a full reading has not seen, from the place `after` on.
+    /// Answers where the next step begins, and what this one did; none where all is done.
+    pub async fn sweep(
+        &self,
+        run: SyncRunId,
+        reading: i64,
+        after: i64,
+        now: Timestamp,
+    ) -> Result<(Option<i64>, Counts)> {
+        self.write(move |db| readings::sweep(db, run, reading, after, now)).await
     }
     /// Ends a run.
     pub async fn finish_run(&self, id: SyncRunId, state: RunState) -> Result<()> {

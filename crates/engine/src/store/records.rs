@@ -7,7 +7,7 @@
 
 use std::fmt::Write as _;
 
-use domain::id::{ConnectionId, RecordId};
+use domain::id::{ConnectionId, RecordId, SyncRunId};
 use domain::page::{Count, Page, Slice};
 use domain::record::{NewRecord, Record, RecordFilter};
 use domain::sync::Counts;
@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use super::paging::{Direction, Span, slice};
 use super::text::{Query, plain_json};
 use super::writer::Step;
-use super::{Error, Result, SyncPage, events, millis, rows, time};
+use super::{Error, Result, SyncPage, events, millis, readings, rows, time};
 
 /// Rows that one step deletes.
 const STEP: usize = 256;
@@ -45,29 +45,18 @@ pub(super) fn digest(record: &NewRecord) -> Digest {
 ///
 /// [`Error::RunEnded`] where its run is no longer at work; [`Error::NotFound`] where it is gone.
 pub(super) fn commit_page(db: &Connection, page: &SyncPage, digests: &[Digest]) -> Result<Counts> {
-    let (sync, connection, stream) = db
-        .prepare_cached(
-            "select syncs.id, syncs.connection, syncs.stream, sync_runs.state
-             from sync_runs join syncs on syncs.id = sync_runs.sync where sync_runs.id = :run",
-        )?
-        .query_and_then(named_params! { ":run": page.run.get() }, |row| {
-            if row.get_ref(3)?.as_str()? != "running" {
-                return Err(Error::RunEnded);
-            }
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
-        })?
-        .next()
-        .ok_or(Error::NotFound)??;
-
-    let mut writing = Writing::begin(db, connection, &stream, millis(page.at))?;
+    let AtWork { sync, stream } = at_work(db, page.run)?;
+    let mut writing = Writing::begin(db, stream, page.reading, millis(page.at))?;
     for (record, digest) in page.records.iter().zip(digests) {
         writing.upsert(record, digest)?;
     }
-    let counts = writing.end(db)?;
+    let counts = Counts { pages: page.pages, ..writing.end(db)? };
+    readings::note_parents(db, sync, &page.parents)?;
 
     db.prepare_cached(
         "update syncs
-         set cursor = :cursor, newest_at = coalesce(max(newest_at, :newest_at), newest_at, :newest_at)
+         set cursor = coalesce(:cursor, cursor),
+             newest_at = coalesce(max(newest_at, :newest_at), newest_at, :newest_at)
          where id = :sync",
     )?
     .execute(named_params! {
@@ -75,23 +64,64 @@ pub(super) fn commit_page(db: &Connection, page: &SyncPage, digests: &[Digest]) 
         ":newest_at": page.newest_at.map(millis),
         ":sync": sync,
     })?;
+    add_to_run(db, page.run, counts, page.expected, page.note.as_deref())?;
+    Ok(counts)
+}
+
+/// A run at work: its sync, and the number of its stream.
+pub(super) struct AtWork {
+    pub(super) sync: i64,
+    pub(super) stream: i64,
+}
+
+/// Looks up a run that is at work.
+pub(super) fn at_work(db: &Connection, run: SyncRunId) -> Result<AtWork> {
+    let (sync, connection, stream) = db
+        .prepare_cached(
+            "select syncs.id, syncs.connection, syncs.stream, sync_runs.state
+             from sync_runs join syncs on syncs.id = sync_runs.sync where sync_runs.id = :run",
+        )?
+        .query_and_then(named_params! { ":run": run.get() }, |row| {
+            if row.get_ref(3)?.as_str()? != "running" {
+                return Err(Error::RunEnded);
+            }
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
+        })?
+        .next()
+        .ok_or(Error::NotFound)??;
+    Ok(AtWork { sync, stream: stream_id(db, connection, &stream)? })
+}
+
+/// Adds to the sums of a run. What it has to say is added to what it has said.
+pub(super) fn add_to_run(
+    db: &Connection,
+    run: SyncRunId,
+    counts: Counts,
+    expected: Option<u64>,
+    note: Option<&str>,
+) -> Result<()> {
     db.prepare_cached(
         "update sync_runs
-         set pages = pages + 1, records = records + :records, inserted = inserted + :inserted,
-             changed = changed + :changed, unchanged = unchanged + :unchanged,
-             deleted = deleted + :deleted, expected = coalesce(:expected, expected)
+         set pages = pages + :pages, records = records + :records,
+             inserted = inserted + :inserted, changed = changed + :changed,
+             unchanged = unchanged + :unchanged, deleted = deleted + :deleted,
+             expected = coalesce(:expected, expected),
+             note = case when :note is null then note
+                         when note is null then :note else note || ' ' || :note end
          where id = :run",
     )?
     .execute(named_params! {
+        ":pages": counts.pages,
+        ":note": note,
         ":records": counts.records,
         ":inserted": counts.inserted,
         ":changed": counts.changed,
         ":unchanged": counts.unchanged,
         ":deleted": counts.deleted,
-        ":expected": page.expected,
-        ":run": page.run.get(),
+        ":expected": expected,
+        ":run": run.get(),
     })?;
-    Ok(counts)
+    Ok(())
 }
 
 /// What a stored record is compared by.
@@ -107,14 +137,16 @@ struct Writing<'db> {
     insert: CachedStatement<'db>,
     change: CachedStatement<'db>,
     delete: CachedStatement<'db>,
+    see: CachedStatement<'db>,
     stream: i64,
+    reading: Option<i64>,
     at: i64,
     place: i64,
     counts: Counts,
 }
 
 impl<'db> Writing<'db> {
-    fn begin(db: &'db Connection, connection: i64, stream: &str, at: i64) -> Result<Self> {
+    fn begin(db: &'db Connection, stream: i64, reading: Option<i64>, at: i64) -> Result<Self> {
         Ok(Self {
             find: db.prepare_cached(
                 "select id, deleted, digest from records where stream = ?1 and key = ?2",
@@ -132,16 +164,23 @@ impl<'db> Writing<'db> {
             delete: db.prepare_cached(
                 "update records set place = ?2, deleted = 1, changed_at = ?3 where id = ?1",
             )?,
-            stream: stream_id(db, connection, stream)?,
+            see: db.prepare_cached(
+                "insert into seen (record, reading) values (?1, ?2)
+                 on conflict (record) do update set reading = excluded.reading",
+            )?,
+            stream,
+            reading,
             at,
             place: place(db)?,
-            counts: Counts { pages: 1, ..Counts::default() },
+            counts: Counts::default(),
         })
     }
 
     fn upsert(&mut self, record: &NewRecord, digest: &Digest) -> Result<()> {
         self.counts.records += 1;
-        match self.find(&record.key)? {
+        let stored = self.find(&record.key)?;
+        let known = stored.as_ref().map(|stored| stored.id);
+        match stored {
             // What is gone, and was never here or is known to be gone, is no news.
             None if record.deleted => self.counts.unchanged += 1,
             Some(stored) if record.deleted && stored.deleted => self.counts.unchanged += 1,
@@ -152,6 +191,17 @@ impl<'db> Writing<'db> {
             Some(stored) => self.change(&stored, record, digest)?,
             None => self.insert(record, digest)?,
         }
+        match self.reading {
+            // A record that was just inserted has its place for its id.
+            Some(reading) if !record.deleted => self.see(known.unwrap_or(self.place), reading),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn see(&mut self, record: i64, reading: i64) -> Result<()> {
+        self.see.raw_bind_parameter(1, record)?;
+        self.see.raw_bind_parameter(2, reading)?;
+        self.see.raw_execute()?;
         Ok(())
     }
 
@@ -205,17 +255,23 @@ impl<'db> Writing<'db> {
     }
 
     fn end(self, db: &Connection) -> Result<Counts> {
-        db.prepare_cached(
-            "insert into marks (name, value) values ('place', :place)
-             on conflict (name) do update set value = excluded.value",
-        )?
-        .execute(named_params! { ":place": self.place })?;
+        keep_place(db, self.place)?;
         Ok(self.counts)
     }
 }
 
+/// Keeps the newest place that was handed out.
+pub(super) fn keep_place(db: &Connection, place: i64) -> Result<()> {
+    db.prepare_cached(
+        "insert into marks (name, value) values ('place', :place)
+         on conflict (name) do update set value = excluded.value",
+    )?
+    .execute(named_params! { ":place": place })?;
+    Ok(())
+}
+
 /// The newest place that was handed out.
-fn place(db: &Connection) -> Result<i64> {
+pub(super) fn place(db: &Connection) -> Result<i64> {
     Ok(db
         .prepare_cached("select coalesce((select value from marks where name = 'place'), 0)")?
         .query_row([], |row| row.get(0))?)
@@ -407,6 +463,11 @@ pub(super) fn orphans(db: &Connection) -> Result<Vec<i64>> {
 
 /// One step of removing an orphaned stream.
 pub(super) fn remove(db: &Connection, stream: i64) -> Result<Step> {
+    db.prepare_cached(
+        "delete from seen where record in (
+             select id from records where stream = :stream limit :step)",
+    )?
+    .execute(named_params! { ":stream": stream, ":step": STEP })?;
     let removed = db
         .prepare_cached(
             "delete from records where id in (

@@ -7,13 +7,15 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Row, named_params};
 
 use super::paging::{Span, slice};
-use super::{Error, Result, changed_one, from_json, millis, one, rows, time, to_json};
+use super::{
+    Error, Parents, Result, changed_one, from_json, millis, one, readings, rows, time, to_json,
+};
 
 /// How many runs of a sync are kept. One every ten seconds makes three million a year.
 const KEPT: usize = 1_000;
 
 const COLUMNS: &str = "id, sync, trigger, extent, started_at, state, ended_at, error, pages,
-    records, inserted, changed, unchanged, deleted, expected";
+    records, inserted, changed, unchanged, deleted, expected, note";
 
 fn run(row: &Row<'_>) -> Result<SyncRun> {
     Ok(SyncRun {
@@ -32,6 +34,7 @@ fn run(row: &Row<'_>) -> Result<SyncRun> {
             deleted: row.get(13)?,
         },
         expected: row.get(14)?,
+        note: row.get(15)?,
     })
 }
 
@@ -113,6 +116,7 @@ pub(super) fn begin(
         if extent == Extent::Full {
             db.prepare_cached("update syncs set cursor = null where id = :sync")?
                 .execute(named_params! { ":sync": sync.get() })?;
+            readings::note_parents(db, sync.get(), &Parents::Forgotten)?;
         }
         forget_old(db, sync)?;
     }

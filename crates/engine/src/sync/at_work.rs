@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Progress;
 use super::progress::Meter;
+use crate::outgoing::ApiRequest;
 
 /// How many runs of one connection read at the same time: they share its rate limit.
 const TURNS: usize = 2;
@@ -61,6 +62,8 @@ pub(super) struct AtWork {
 struct State {
     meter: Meter,
     waiting: Option<Waiting>,
+    /// What ends its job at the other side, while one is under way.
+    gives_up: Option<ApiRequest>,
 }
 
 /// What a run waits for.
@@ -82,7 +85,8 @@ impl Syncs {
         if runs.contains_key(&run) {
             return None;
         }
-        let state = State { meter: Meter::begin(Instant::now(), 0, None), waiting: None };
+        let state =
+            State { meter: Meter::begin(Instant::now(), 0, None), waiting: None, gives_up: None };
         let at_work = Arc::new(AtWork {
             sync,
             connection,
@@ -144,6 +148,14 @@ impl AtWork {
 
     pub(super) fn waiting(&self) -> Option<Waiting> {
         locked(&self.state).waiting.clone()
+    }
+
+    pub(super) fn gives_up_by(&self, request: Option<ApiRequest>) {
+        locked(&self.state).gives_up = request;
+    }
+
+    pub(super) fn gives_up(&self) -> Option<ApiRequest> {
+        locked(&self.state).gives_up.take()
     }
 
     pub(super) fn progress(&self) -> Progress {

@@ -23,6 +23,18 @@ pub(super) enum Failure {
     /// The answer took too long to understand.
     #[error("an answer took more than {} seconds to read", super::run::READING.as_secs())]
     Reading,
+    /// A job has failed at the other side.
+    #[error("the file could not be made: {}", if .0.is_empty() { "no reason was given" } else { .0.as_str() })]
+    Job(String),
+    /// A job was not done in time.
+    #[error("the file was not ready after {0:#}")]
+    JobTooSlow(jiff::SignedDuration),
+    /// A full reading brought nothing, where there was something before.
+    #[error("everything was read, and there was no record at all")]
+    Emptied,
+    /// The journal says to go on where it was gone on from.
+    #[error("the journal does not advance")]
+    JournalStuck,
     /// The records could not be written.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -82,6 +94,12 @@ impl Failure {
             Self::Outgoing(error) => outgoing_code_and_hint(error),
             Self::Paging(error) => paging_code_and_hint(error),
             Self::Reading => ("bad_answer", Some("Its expressions may be too much work.")),
+            Self::Job(_) => ("job_failed", Some("The next run has it made again.")),
+            Self::JobTooSlow(_) => ("timed_out", Some("The next run has it made again.")),
+            Self::Emptied => ("emptied", Some(EMPTIED)),
+            Self::JournalStuck => {
+                ("endless", Some("The provider repeats itself. Try a full resync later."))
+            }
             Self::Store(error) => store_code_and_hint(error),
         }
     }
@@ -89,6 +107,7 @@ impl Failure {
 
 const SIGN_IN: &str = "Sign in again; the sync begins by itself then.";
 const FORMAT: &str = "Check the connector's file.";
+const EMPTIED: &str = "Nothing was deleted. If it really is empty now, press Full resync.";
 const LATER: &str = "Nothing is lost: the next run goes on from the last page.";
 const CHANGED: &str = "The provider may have changed its API, or the connector does not fit it.";
 

@@ -5,8 +5,12 @@
 //! kept in memory is how a run is getting on, what it waits for, and how to stop it.
 
 mod at_work;
+mod children;
 mod failure;
+mod files;
+mod gone;
 mod progress;
+mod reader;
 mod run;
 mod schedule;
 #[cfg(test)]

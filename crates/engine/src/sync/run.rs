@@ -1,9 +1,9 @@
-//! One run: pages from the last one that was stored to the end of the stream.
+//! One run, from its beginning to the note of its end.
 //!
-//! The next page is fetched while this one is written, never more. What was written carries the
-//! cursor that follows it, so wherever a run stops (a fault, a cancel, the end of the program), it
-//! or the next one goes on after the last page that was written. A run that the end of the program
-//! stopped stays *running* in the store and is gone on with at the next start.
+//! How it reads is in [`super::reader`]. Whatever was written carries where to go on, so wherever a
+//! run stops (a fault, a cancel, the end of the program), it or the next one goes on from there. A
+//! run that the end of the program stopped stays *running* in the store and is gone on with at the
+//! next start.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +12,7 @@ use std::time::Duration;
 use domain::connection::Connection;
 use domain::connector::{Connector, Stream};
 use domain::id::ConnectionId;
-use domain::paging::{self, Cursor, PageRead};
+use domain::paging::{self, Cursor, PageRead, Reading};
 use domain::record::NewRecord;
 use domain::sync::{RunError, RunState, SyncRun};
 use jiff::fmt::rfc2822;
@@ -22,10 +22,11 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::at_work::{AtWork, Waiting};
 use super::failure::{Failure, NotReady};
+use super::reader::Reader;
 use crate::Engine;
 use crate::changes::{Notice, Noun};
-use crate::outgoing::{self, Answer, ApiRequest, Because, Pause, Purpose, Watch};
-use crate::store::{self, SyncPage};
+use crate::outgoing::{self, Answer, Because, Pause, Purpose, Watch};
+use crate::store;
 
 /// How long an answer may take to be understood: its expressions are somebody else's program.
 pub(crate) const READING: Duration = Duration::from_secs(30);
@@ -43,16 +44,19 @@ const WORTH_SAYING: SignedDuration = SignedDuration::from_millis(700);
 const TOLD: usize = 400;
 
 /// What a run reads, all of it at hand.
-struct Source {
-    connection: Connection,
-    connector: Arc<Connector>,
-    stream: String,
+pub(super) struct Source {
+    pub(super) connection: Connection,
+    pub(super) connector: Arc<Connector>,
+    pub(super) stream: String,
 }
 
 impl Source {
-    fn stream(&self) -> Result<&Stream, Failure> {
-        let missing = || Failure::Connector(format!("it has no stream `{}`", self.stream));
-        self.connector.streams.get(&self.stream).ok_or_else(missing)
+    /// A stream of the connector, with what settings decide of it.
+    pub(super) fn settled(&self, id: &str, values: &Value) -> Result<Arc<Stream>, Failure> {
+        let missing = || Failure::Connector(format!("it has no stream `{id}`"));
+        let stream = self.connector.streams.get(id).ok_or_else(missing)?;
+        let settled = stream.settled(values).map_err(paging::Error::from)?;
+        Ok(Arc::new(settled.into_owned()))
     }
 }
 
@@ -64,6 +68,7 @@ impl Engine {
         let Some(done) = done else {
             self.inner.syncs.leave(run.id);
             self.note(Noun::Syncs, 0);
+            self.give_up(&at_work).await;
             return;
         };
         let done = match done {
@@ -76,6 +81,23 @@ impl Engine {
         }
         self.inner.syncs.leave(run.id);
         self.note(Noun::Syncs, 0);
+    }
+
+    /// Ends the job of a run that its user has cancelled, as far as the other side lets us. One that
+    /// the end of the program stops is gone on with.
+    async fn give_up(&self, at_work: &AtWork) {
+        let Some(request) = at_work.gives_up() else { return };
+        if self.inner.syncs.stopping.is_cancelled() {
+            return;
+        }
+        let given_up = async {
+            let connection = self.usable(at_work.connection).await?;
+            let purpose = Purpose::of("end of a job");
+            Ok::<_, Failure>(self.call_for(&connection, &request, purpose).await?)
+        };
+        if let Err(error) = given_up.await {
+            tracing::info!(%error, "a job at the other side could not be ended");
+        }
     }
 
     /// What the user is told of a failure. Where an answer could not be read, what is said of it
@@ -134,48 +156,14 @@ impl Engine {
     async fn read_to_end(&self, run: &SyncRun, at_work: &AtWork) -> Result<(), Failure> {
         let source = self.source(run).await?;
         let _turn = self.turn(&source.connection, at_work).await;
-
-        let stored = self.cursor(run).await?;
-        // Only the last page leaves a cursor between runs: that was written, but not the end.
-        if run.counts.pages > 0 && stored.is_between_runs() {
+        let stored = self.inner.store.sync_cursor(run.sync).await?;
+        let reading = stored.as_deref().map(Reading::stored).unwrap_or_default();
+        if reading.is_ended_by(run.id.get(), run.counts.pages) {
             return Ok(());
         }
         let values = self.values(&source.connection, &source.connector, &Value::Null);
-        let stream = &*source.stream()?.settled(&values).map_err(paging::Error::from)?;
-        let mut cursor = stored.go_on(stream, self.now());
-        at_work.begin(cursor.records(), run.expected);
-        // A position of an earlier run may mean nothing to the other side any more.
-        let mut may_begin_anew = !cursor.is_between_runs();
-
-        let mut written: Option<PageRead> = None;
-        loop {
-            let writing = async {
-                match written.take() {
-                    Some(page) => self.write(run, page, at_work).await,
-                    None => Ok(()),
-                }
-            };
-            let (wrote, fetched) = tokio::join!(writing, self.fetch(&source, &cursor, at_work));
-            wrote?;
-            let page = match fetched {
-                Err(Failure::Outgoing(error))
-                    if may_begin_anew && is_about_the_position(&error) =>
-                {
-                    tracing::info!(run.id = %run.id, "sync run {} begins its pages anew", run.id);
-                    may_begin_anew = false;
-                    cursor = cursor.anew().go_on(stream, self.now());
-                    at_work.begin(0, None);
-                    continue;
-                }
-                fetched => fetched?,
-            };
-            may_begin_anew = false;
-            if page.done {
-                return Ok(self.write(run, page, at_work).await?);
-            }
-            cursor = page.cursor.clone();
-            written = Some(page);
-        }
+        let stream = source.settled(&source.stream, &values)?;
+        Reader { engine: self, run, source: &source, stream, at_work }.read(reading, &values).await
     }
 
     async fn source(&self, run: &SyncRun) -> Result<Source, Failure> {
@@ -187,7 +175,7 @@ impl Engine {
         Ok(Source { connection, connector, stream: sync.stream })
     }
 
-    async fn usable(&self, id: ConnectionId) -> Result<Connection, Failure> {
+    pub(super) async fn usable(&self, id: ConnectionId) -> Result<Connection, Failure> {
         let connection = self.inner.store.connection(id).await?;
         match NotReady::of(&connection.connection.state) {
             None => Ok(connection),
@@ -211,45 +199,6 @@ impl Engine {
         let turn = turns.acquire_owned().await.ok();
         at_work.wait_for(None);
         turn
-    }
-
-    async fn cursor(&self, run: &SyncRun) -> Result<Cursor, Failure> {
-        let stored = self.inner.store.sync_cursor(run.sync).await?;
-        // One that cannot be read is of another version: everything is read again.
-        Ok(stored.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
-    }
-
-    /// Asks for the page at `cursor`, for as long as the other side makes us wait.
-    async fn fetch(
-        &self,
-        source: &Source,
-        cursor: &Cursor,
-        at_work: &AtWork,
-    ) -> Result<PageRead, Failure> {
-        // As it is now: its tokens may have been renewed since, and its user may have changed it.
-        let connection = self.usable(source.connection.id).await?;
-        let credential = self.credential(&connection).await?;
-        let values = self.values(&connection, &source.connector, &credential.values);
-        let request = paging::request(source.stream()?, cursor, &values)?;
-        let request = ApiRequest::from(request);
-        let purpose = format!("sync of {}", source.stream);
-        let purpose = Purpose::of(&purpose);
-        let name = &connection.connection.name;
-        let watcher = Watcher { engine: self, at_work, name, told: AtomicU32::new(0) };
-        let answer = loop {
-            let call = Box::pin(self.call_watched(&connection, &request, purpose, &watcher));
-            match watcher.until_slow(call).await {
-                Err(outgoing::Error::RateLimited { until, .. }) => {
-                    watcher.told.store(0, Ordering::Relaxed);
-                    watcher.waits(Because::TooMany, until);
-                    self.doze_until(until).await;
-                    watcher.goes_on();
-                }
-                answer => break answer?,
-            }
-        };
-        at_work.requested(answer.requests.saturating_sub(watcher.told.load(Ordering::Relaxed)));
-        self.read(source, cursor.clone(), answer, values).await
     }
 
     /// All records of a stream as the other side has them now, without storing them: for what is
@@ -302,65 +251,13 @@ impl Engine {
         }
     }
 
-    /// Reads an answer on a thread of its own, since that takes time and may take too much. A
-    /// thread that never ends keeps its place, so that at most [`super::at_work::READERS`] do.
-    async fn read(
-        &self,
-        source: &Source,
-        cursor: Cursor,
-        answer: Answer,
-        values: Value,
-    ) -> Result<PageRead, Failure> {
-        let readers = Arc::clone(&self.inner.syncs.readers);
-        let (connector, stream) = (Arc::clone(&source.connector), source.stream.clone());
-        let now = self.now();
-        let reading = async move {
-            let place = readers.acquire_owned().await;
-            tokio::task::spawn_blocking(move || {
-                let _place = place;
-                let missing = || Failure::Connector(format!("it has no stream `{stream}`"));
-                let stream = connector.streams.get(&stream).ok_or_else(missing)?;
-                Ok(read_page(stream, &cursor, &answer, &values, now)?)
-            })
-            .await
-        };
-        match tokio::time::timeout(READING, reading).await {
-            Ok(Ok(read)) => read,
-            // A panic in there is a bug of ours or of a library; the run fails like with any other.
-            Ok(Err(_)) | Err(_) => Err(Failure::Reading),
-        }
-    }
-
-    async fn write(&self, run: &SyncRun, page: PageRead, at_work: &AtWork) -> store::Result<()> {
-        let cursor = serde_json::to_string(&page.cursor).unwrap_or_default();
-        let (expected, records) = (page.total, page.records.len() as u64);
-        let counts = self
-            .inner
-            .store
-            .commit_page(SyncPage {
-                run: run.id,
-                records: page.records,
-                cursor,
-                newest_at: page.newest_at,
-                expected,
-                at: self.now(),
-            })
-            .await?;
-        at_work.wrote(records, expected);
-        self.note(Noun::Syncs, 0);
-        if counts.inserted + counts.changed + counts.deleted > 0 {
-            self.note(Noun::Records, counts.inserted);
-        }
-        Ok(())
-    }
-
     pub(super) fn note(&self, noun: Noun, added: u64) {
         self.inner.changes.note(Notice { added, ..Notice::of(noun) });
     }
 
     /// Waits until `until` by the wall clock, which may be set, and goes on while a computer
     /// sleeps and timers do not.
-    async fn doze_until(&self, until: Timestamp) {
+    pub(super) async fn doze_until(&self, until: Timestamp) {
         loop {
             let left = until.duration_since(self.now());
             if !left.is_positive() {
@@ -372,7 +269,7 @@ impl Engine {
 }
 
 /// Shows on a sync what its call waits for.
-struct Watcher<'a> {
+pub(super) struct Watcher<'a> {
     engine: &'a Engine,
     at_work: &'a AtWork,
     /// What its user calls the other side.
@@ -381,8 +278,17 @@ struct Watcher<'a> {
     told: AtomicU32,
 }
 
-impl Watcher<'_> {
-    fn waits(&self, because: Because, until: Timestamp) {
+impl<'a> Watcher<'a> {
+    pub(super) const fn of(engine: &'a Engine, at_work: &'a AtWork, name: &'a str) -> Self {
+        Self { engine, at_work, name, told: AtomicU32::new(0) }
+    }
+
+    /// How many requests were counted already; they are counted anew from now on.
+    pub(super) fn told(&self) -> u32 {
+        self.told.swap(0, Ordering::Relaxed)
+    }
+
+    pub(super) fn waits(&self, because: Because, until: Timestamp) {
         let name = self.name;
         let why = match because {
             Because::Budget => format!("the calls that {name} allows are used up"),
@@ -393,7 +299,7 @@ impl Watcher<'_> {
         self.show(Some(Waiting { why, until: Some(until) }));
     }
 
-    fn goes_on(&self) {
+    pub(super) fn goes_on(&self) {
         self.show(None);
     }
 
@@ -405,7 +311,7 @@ impl Watcher<'_> {
     }
 
     /// Does a call; where no answer has come for a while, and nothing else is waited for, it says so.
-    async fn until_slow<T>(&self, mut call: impl Future<Output = T> + Unpin) -> T {
+    pub(super) async fn until_slow<T>(&self, mut call: impl Future<Output = T> + Unpin) -> T {
         let answer = match tokio::time::timeout(SLOW, &mut call).await {
             Ok(answer) => answer,
             Err(_) => {
@@ -455,9 +361,4 @@ pub(crate) fn read_page(
 
 fn date(header: &str) -> Option<Timestamp> {
     rfc2822::DateTimeParser::new().parse_timestamp(header).ok()
-}
-
-/// Whether the other side may have refused the position alone.
-fn is_about_the_position(error: &outgoing::Error) -> bool {
-    matches!(error, outgoing::Error::Status { status: 400 | 404 | 410 | 422, .. })
 }

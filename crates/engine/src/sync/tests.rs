@@ -1,12 +1,14 @@
 //! Runs and the scheduler against an API whose every answer a test decides.
 
+mod words;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use domain::connection::{ConnectionState, NewConnection};
 use domain::record::NewRecord;
@@ -27,7 +29,9 @@ format: 1
 id: test
 name: Test
 status: documented
-settings: { url: { title: Address, pattern: '^http://127[.]0[.]0[.]1:[0-9]+$' } }
+settings:
+  url: { title: Address, pattern: '^http://127[.]0[.]0[.]1:[0-9]+$' }
+  shop: { title: Shop, default: main }
 base_url: '{{ settings.url }}'
 auth: [{ none: {} }]
 limit: { retry_after: seconds }
@@ -46,6 +50,58 @@ streams:
     records: .data
     key: .id
     page: { next_url: .next }
+  file: { get: /file, records: ., key: .id, conditional: true, deletions: sweep }
+  listed: { get: /listed, records: .data, key: .id, conditional: true, page: { cursor: { param: cursor, at: .next } } }
+  of_shop: { get: '/shops/{{ settings.shop }}', records: .data, key: .id, since: { param: since, field: .updated_at } }
+  lines:
+    parent: { stream: orders, when: .id != 3 }
+    get: '/orders/{{ parent.id }}/lines'
+    records: .data
+    add: { order: '{{ parent.id }}' }
+    key: [.order, .id]
+    page: { cursor: { param: cursor, at: .next } }
+    since: { param: since, field: .updated_at }
+    deletions: sweep
+  notes:
+    parent: { stream: orders, changed: true }
+    get: '/orders/{{ parent.id }}/notes'
+    records: .data
+    add: { order: '{{ parent.id }}' }
+    key: [.order, .id]
+  people: { get: /people, records: .data, key: .id, since: { param: since, field: .updated_at }, deletions: { stream: removed } }
+  removed: { get: /removed, records: .data, key: .id, page: { cursor: { param: cursor, at: .next } } }
+  swept: { get: /swept, records: .data, key: .id, page: { cursor: { param: cursor, at: .next } }, deletions: sweep }
+  export:
+    job:
+      create: { post: /jobs, json: { what: all } }
+      id: .id
+      poll: { get: '/jobs/{{ job.id }}' }
+      every: 30s
+      within: 2h
+      done: .state == \"done\"
+      failed: .state == \"failed\"
+      why: .why
+      urls: .urls
+      cancel: { delete: '/jobs/{{ job.id }}' }
+    answer: csv
+    records: .
+    key: .id
+    deletions: sweep
+  results:
+    job:
+      create: { post: /jobs, json: { since: '{{ cursor }}' } }
+      id: .id
+      poll: { get: '/jobs/{{ job.id }}' }
+      done: .state == \"done\"
+      download: { get: '/jobs/{{ job.id }}/results' }
+    records: .data
+    key: .id
+    page: { cursor: { param: cursor, at: .next } }
+    since: { field: .updated_at }
+  history:
+    journal: { first: { get: /journal }, next: { get: '/journal/{{ offset }}' }, offset: .offset, url: .url }
+    records: .
+    key: .id
 ";
 
 /// A clock that a test sets.
@@ -72,6 +128,8 @@ enum Reply {
     Status(StatusCode, &'static [(&'static str, &'static str)]),
     /// Nothing until the test lets it.
     Held(Value),
+    /// Bytes with headers.
+    Bytes(Vec<u8>, Vec<(&'static str, &'static str)>),
 }
 
 /// An API that answers in turn what it was told to, and notes what it was asked.
@@ -79,6 +137,8 @@ enum Reply {
 struct Api {
     replies: Arc<Mutex<VecDeque<Reply>>>,
     asked: Arc<watch::Sender<Vec<String>>>,
+    /// What each request wanted to know of changes, by `if-none-match` and `if-modified-since`.
+    conditions: Arc<Mutex<Vec<String>>>,
     held: Arc<Semaphore>,
     url: String,
 }
@@ -89,6 +149,7 @@ impl Api {
         let api = Self {
             replies: Arc::default(),
             asked: Arc::new(watch::Sender::new(Vec::new())),
+            conditions: Arc::default(),
             held: Arc::new(Semaphore::new(0)),
             url: format!("http://{}", listener.local_addr().unwrap()),
         };
@@ -117,8 +178,21 @@ impl Api {
     }
 }
 
-async fn answer(State(api): State<Api>, uri: Uri) -> Response {
-    api.asked.send_modify(|asked| asked.push(uri.to_string()));
+async fn answer(
+    State(api): State<Api>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
+    let condition = ["if-none-match", "if-modified-since"]
+        .map(|name| headers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned());
+    api.conditions.lock().unwrap().push(condition.join("|"));
+    let asked = match method {
+        Method::GET => uri.to_string(),
+        method => format!("{method} {uri} {body}").trim_end().to_owned(),
+    };
+    api.asked.send_modify(|all| all.push(asked));
     let reply = api.replies.lock().unwrap().pop_front();
     let json = |value: &Value| {
         let headers = [("content-type", "application/json")];
@@ -134,6 +208,13 @@ async fn answer(State(api): State<Api>, uri: Uri) -> Response {
                 map.insert(*name, value.parse().unwrap());
             }
             (status, map).into_response()
+        }
+        Some(Reply::Bytes(bytes, headers)) => {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.insert(name, value.parse().unwrap());
+            }
+            (map, bytes).into_response()
         }
         Some(Reply::Held(value)) => {
             api.held.acquire().await.unwrap().forget();
@@ -362,12 +443,9 @@ async fn a_run_whose_last_page_was_written_is_not_begun_again() {
     let now = bench.clock.now();
     let run = store.begin_run(sync, RunTrigger::First, Extent::Changes, None, now).await.unwrap();
     let last = store::SyncPage {
-        run: run.id,
-        records: Vec::new(),
-        cursor: r#"{"since":"2026-03-01T00:00:00Z"}"#.into(),
-        newest_at: None,
-        expected: None,
-        at: now,
+        cursor: Some(r#"{"since":"2026-03-01T00:00:00Z"}"#.into()),
+        pages: 1,
+        ..store::SyncPage::of(run.id, now)
     };
     store.commit_page(last).await.unwrap();
 
@@ -689,7 +767,11 @@ async fn a_stream_or_schedule_that_is_none_is_refused() {
     };
 
     let unknown = create("order", "5m").await.unwrap_err().to_string();
-    assert_eq!(unknown, "`order` is not a stream of Test; it has orders, pages");
+    assert_eq!(
+        unknown,
+        "`order` is not a stream of Test; it has orders, pages, file, listed, of_shop, lines, notes, \
+         people, removed, swept, export, results, history"
+    );
     assert!(matches!(create("orders", "5 minutes").await, Err(Error::Schedule(_))));
     assert!(bench.engine.syncs().await.unwrap().is_empty());
 }

@@ -1902,6 +1902,11 @@ export interface components {
              * @description How many records the provider says there will be.
              */
             expected?: number | null;
+            /**
+             * @description What it has to say beside that, in sentences: that nothing has changed, or why everything is
+             *     read anew.
+             */
+            note?: string | null;
             error?: components["schemas"]["RunError"] | null;
             progress?: components["schemas"]["Progress"] | null;
         };

@@ -91,14 +91,8 @@ impl Desk {
     }
 
     pub(super) async fn page(&self, run: SyncRunId, records: Vec<NewRecord>) -> Result<Counts> {
-        let page = SyncPage {
-            run,
-            records,
-            cursor: "{}".into(),
-            newest_at: None,
-            expected: None,
-            at: at(2),
-        };
+        let page =
+            SyncPage { records, cursor: Some("{}".into()), pages: 1, ..SyncPage::of(run, at(2)) };
         self.store.commit_page(page).await
     }
 

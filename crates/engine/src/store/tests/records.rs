@@ -135,12 +135,12 @@ async fn a_run_keeps_its_failure_and_its_sums() {
     let sync = desk.sync(desk.connection(false).await, "orders").await;
     let run = desk.run(sync).await;
     let mut told = SyncPage {
-        run,
         records: vec![record("1", "1")],
-        cursor: "1".into(),
+        cursor: Some("1".into()),
+        pages: 1,
         newest_at: Some(at(50)),
         expected: Some(7),
-        at: at(2),
+        ..SyncPage::of(run, at(2))
     };
     desk.store.commit_page(told.clone()).await.unwrap();
     (told.newest_at, told.expected) = (Some(at(40)), None);
