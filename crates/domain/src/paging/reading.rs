@@ -594,8 +594,8 @@ pub fn job_state(job: &Job, body: &[u8], now: Timestamp) -> Result<JobState, Err
     for found in job.urls.iter().map(|urls| urls.all(&body, now)).collect::<Result<Vec<_>, _>>()? {
         for value in found {
             match value.as_array() {
-                Some(list) => urls.extend(list.filter_map(|url| url.as_text().map(Into::into))),
-                None => urls.extend(value.as_text().map(Into::into)),
+                Some(list) => urls.extend(list.filter_map(|url| url.as_text())),
+                None => urls.extend(value.as_text()),
             }
         }
     }

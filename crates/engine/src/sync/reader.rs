@@ -62,11 +62,8 @@ pub(super) enum Of {
     File(Timestamp),
 }
 
-/// What came of asking for a page.
-enum Fetched {
-    Page(PageRead, Option<Validator>),
-    Unchanged,
-}
+/// A page, and what its answer says of itself; none where nothing has changed.
+type Fetched = Option<(PageRead, Option<Validator>)>;
 
 impl Reader<'_> {
     /// Reads to the end of the run.
@@ -169,11 +166,11 @@ impl Reader<'_> {
                     self.lane_begins_anew(lane, reading);
                     continue;
                 }
-                Ok(Fetched::Unchanged) => {
+                Ok(None) => {
                     reading.nothing_changed(&self.stream);
                     return Ok(self.commit(self.unchanged(reading)).await?);
                 }
-                Ok(Fetched::Page(page, validator)) => (page, validator),
+                Ok(Some(read)) => read,
                 Err(failure) => return Err(failure),
             };
             may_begin_anew = false;
@@ -289,7 +286,7 @@ impl Reader<'_> {
         request.headers.extend(known.map(|known| known.headers(&asked)).unwrap_or_default());
         let answer = self.call(&request).await?;
         if answer.status == 304 {
-            return Ok(Fetched::Unchanged);
+            return Ok(None);
         }
         let headers: Vec<_> = answer
             .headers
@@ -300,7 +297,7 @@ impl Reader<'_> {
             paging::Answer { body: &[], headers: &headers, sent_at: None, asked: &answer.url };
         let validator = Validator::of(&asked, whole);
         let page = self.understand(&lane.stream, cursor.clone(), answer, values).await?;
-        Ok(Fetched::Page(page, validator))
+        Ok(Some((page, validator)))
     }
 
     /// What texts may speak of, as it is now: tokens may have been renewed since, and the user may
