@@ -11,38 +11,59 @@ import { test as base, expect, type Page } from "@playwright/test";
 const PROGRAM = process.env.PATCHBAY ?? "patchbay";
 
 export class Patchbay {
+  private child!: ChildProcess;
+  private readonly lines: string[] = [];
+  /** Logs in once. */
+  loginUrl = "";
+
   private constructor(
-    private readonly child: ChildProcess,
     /** All that it keeps: its data, and the key of its vault. */
     readonly folder: string,
-    /** Logs in once. */
-    readonly loginUrl: string,
-    private readonly lines: readonly string[],
+    private readonly more: readonly string[],
   ) {}
 
   /** `more` is what else `patchbay serve` is told. */
   static async start(more: readonly string[] = []): Promise<Patchbay> {
-    const folder = mkdtempSync(join(tmpdir(), "patchbay-e2e-"));
-    const key = join(folder, "vault.key");
-    execFileSync(PROGRAM, ["vault", "init", "--vault-key-file", key]);
+    const patchbay = new Patchbay(mkdtempSync(join(tmpdir(), "patchbay-e2e-")), more);
+    execFileSync(PROGRAM, ["vault", "init", "--vault-key-file", patchbay.vaultKey]);
+    await patchbay.serve();
+    return patchbay;
+  }
+
+  private async serve(): Promise<void> {
     const listen = ["--api", "127.0.0.1:0", "--ingress", "127.0.0.1:0"];
-    const vault = ["--vault", "file", "--vault-key-file", key];
-    const data = ["--data-dir", join(folder, "data")];
-    const child = spawn(PROGRAM, ["serve", "--sandbox", ...listen, ...vault, ...data, ...more], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    const lines: string[] = [];
-    const url = await new Promise<string>((ready, ended) => {
+    const vault = ["--vault", "file", "--vault-key-file", this.vaultKey];
+    const data = ["--data-dir", this.dataDir];
+    const args = ["serve", "--sandbox", ...listen, ...vault, ...data, ...this.more];
+    const child = spawn(PROGRAM, args, { stdio: ["ignore", "pipe", "pipe"] });
+    this.child = child;
+    this.loginUrl = await new Promise<string>((ready, ended) => {
       // Both are read to the end, so that the program never writes into a closed pipe.
-      createInterface({ input: child.stderr! }).on("line", (line) => lines.push(line));
+      createInterface({ input: child.stderr! }).on("line", (line) => this.lines.push(line));
       createInterface({ input: child.stdout! }).on("line", (line) => {
-        lines.push(line);
+        this.lines.push(line);
         const url = /http:\S+#login=\S+/.exec(line)?.[0];
         if (url) ready(url);
       });
       child.once("exit", () => ended(new Error("patchbay serve ended before it was ready")));
     });
-    return new Patchbay(child, folder, url, lines);
+  }
+
+  private async end(): Promise<void> {
+    const ended = new Promise((done) => this.child.once("exit", done));
+    this.child.kill("SIGTERM");
+    await ended;
+  }
+
+  /** Ends it, and starts it again on the same data after `meanwhile`. */
+  async restart(meanwhile: () => void): Promise<void> {
+    await this.end();
+    meanwhile();
+    await this.serve();
+  }
+
+  private get vaultKey(): string {
+    return join(this.folder, "vault.key");
   }
 
   /** What it has printed and logged. */
@@ -77,9 +98,7 @@ export class Patchbay {
   }
 
   async stop(): Promise<void> {
-    const ended = new Promise((done) => this.child.once("exit", done));
-    this.child.kill("SIGTERM");
-    await ended;
+    await this.end();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

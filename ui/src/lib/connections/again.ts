@@ -4,8 +4,12 @@ import type { Connection } from "$lib/api/client";
 
 export type Again = "change" | "sign-in";
 
-/** What an address says: anything else is nothing. */
-export function again(said: string | null): Again | null {
+/** What an address says: anything else is nothing. Lost secrets are made by a sign-in, or filled in. */
+export function again(
+  said: string | null,
+  connection: Pick<Connection, "way_kind"> | undefined,
+): Again | null {
+  if (said === "secrets" && connection) return signsIn(connection) ? "sign-in" : "change";
   return said === "change" || said === "sign-in" ? said : null;
 }
 

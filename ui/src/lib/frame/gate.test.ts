@@ -62,9 +62,21 @@ test("data that cannot be opened matters more than the vault", () => {
   expect(gate(both)?.id).toBe("owned");
 });
 
-test("what has lost its secrets is named", () => {
-  const lost = [{ owner: "inb_0000000000001", name: "Till" }];
+test("what has lost its secrets is named, with where to enter them again", () => {
+  const lost = [
+    { owner: "con_0000000000001", name: "Shop" },
+    { owner: "inb_0000000000001", name: "Till" },
+    { owner: "tun_0000000000001", name: "Door" },
+  ];
   const said = gate(status({ vault: { lost } }));
   expect(said).toMatchObject({ id: "secrets_lost", passable: true });
-  expect(said?.text).toContain("Till");
+  expect(said?.list).toEqual([
+    {
+      href: "/connections?connection=con_0000000000001&again=secrets",
+      name: "Shop",
+      what: "connection",
+    },
+    { href: "/inboxes?inbox=inb_0000000000001", name: "Till", what: "inbox" },
+    { href: "/inboxes/tunnels", name: "Door", what: "tunnel, to be made again" },
+  ]);
 });

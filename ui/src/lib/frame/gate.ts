@@ -1,6 +1,7 @@
 // Which state, if any, is bigger than the page.
 
 import type { Status } from "$lib/api/client";
+import { enterAgain, type Again } from "./lost";
 import { sentence } from "$lib/ui/sentence";
 
 /** What stands in the way. */
@@ -12,6 +13,8 @@ export interface Gate {
   command?: string | undefined;
   /** What the system said, for those who want to know. */
   detail?: string | undefined;
+  /** What has to be gone to, each by its name. */
+  list?: readonly Again[] | undefined;
   /** The page can be used all the same, with a banner. */
   passable: boolean;
 }
@@ -104,12 +107,12 @@ export function gate(status: Status): Gate | null {
     };
   }
   if (vault.lost.length > 0) {
-    const names = vault.lost.map((it) => it.name);
     return {
       id: "secrets_lost",
       title: "Some secrets are no longer in the vault",
-      text: `${names.join(", ")}: what needs a secret there waits, and senders are told to come back.`,
-      hint: "Enter them again in Connections and Inboxes. A tunnel has to be made again.",
+      text: "They were removed there, or this is another vault. What needs one of them waits, and senders are told to come back.",
+      hint: "Nothing else is lost. Enter these again:",
+      list: vault.lost.map(enterAgain),
       passable: true,
     };
   }

@@ -81,6 +81,9 @@ export function eventState(event: Pick<EventSummary, "proof">): StateView {
   }
 }
 
+/** Of whatever the vault no longer holds the secrets, however it was before. */
+export const SECRETS_LOST: StateView = bad("its secrets are lost");
+
 type Socket = NonNullable<Inbox["socket"]>;
 
 /** A socket is only as good as what was last heard over it, if only that somebody is there. */
