@@ -294,7 +294,7 @@ class Visitor {
 }
 
 test("what is typed into the pages is found in requests to its own host and nowhere else", async ({ watch, app, patchbay, planted }) => {
-  test.setTimeout(300_000);
+  test.setTimeout(480_000);
   const ids = async (): Promise<string[]> =>
     (await patchbay.api("GET", "/api/connectors")).connectors.map((each: { id: string }) => each.id);
   await expect.poll(ids).toContain("bell");

@@ -170,16 +170,27 @@ export class Watch {
     const where = new URL(page.url()).pathname;
     this.note(`the address of ${where}`, page.url());
     this.note(`the page ${where}`, await page.content());
-    const kept = await page.evaluate(() => ({
-      typed: [...document.querySelectorAll<HTMLInputElement>("input, textarea")].map((it) => it.value),
-      session: { ...sessionStorage },
-      history: [history.state as unknown, document.title, window.name],
-    }));
+    const kept = await page.evaluate(async () => {
+      const asked = <T>(request: IDBRequest<T>) =>
+        new Promise<T>((done) => (request.onsuccess = () => done(request.result)));
+      const databases: unknown[] = [];
+      for (const { name } of await indexedDB.databases()) {
+        const database = await asked(indexedDB.open(name!));
+        for (const store of database.objectStoreNames)
+          databases.push(await asked(database.transaction(store).objectStore(store).getAll()));
+        database.close();
+      }
+      const fields = document.querySelectorAll<HTMLInputElement>("input, textarea");
+      return {
+        typed: [...fields].map((it) => it.value),
+        browser: [{ ...localStorage }, databases, document.cookie],
+        tab: [{ ...sessionStorage }, history.state as unknown, document.title, window.name],
+      };
+    });
     this.note(`the fields of ${where}`, kept.typed.join("\n"));
-    this.note("the memory of a tab", JSON.stringify(kept));
-    // Cookies, local storage and databases.
-    const state = await this.context.storageState({ indexedDB: true });
-    this.note("the memory of the browser", JSON.stringify(state));
+    this.note("the memory of a tab", JSON.stringify(kept.tab));
+    this.note("the memory of the browser", JSON.stringify(kept.browser));
+    this.note("a cookie", JSON.stringify(await this.context.cookies()));
   }
 
   /** Notes what was copied, and returns it. */
