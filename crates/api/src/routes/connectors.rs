@@ -233,6 +233,31 @@ pub(crate) struct Webhooks {
     secret_from: SecretFrom,
     /// Whether what it sends is signed.
     signed: bool,
+    /// When it stops to try, as it documents that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gives_up: Option<GivesUp>,
+}
+
+/// When a sender stops to try.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct GivesUp {
+    /// After how many tries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tries: Option<u32>,
+    /// Over how long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    over_s: Option<u64>,
+    /// What happens then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    then: Option<String>,
+}
+
+impl From<&connector::GivesUp> for GivesUp {
+    fn from(known: &connector::GivesUp) -> Self {
+        let connector::GivesUp { tries, over, then } = known;
+        let over_s = over.map(|over| over.get().unsigned_abs().as_secs());
+        Self { tries: *tries, over_s, then: then.clone() }
+    }
 }
 
 /// Where the signing secret of an inbox comes from.
@@ -350,6 +375,7 @@ impl Connector {
                 steps: register.and_then(by_hand),
                 secret_from: SecretFrom::of(register),
                 signed: webhooks.signed(),
+                gives_up: webhooks.gives_up.as_ref().map(GivesUp::from),
             }),
             socket: connector.socket.as_ref().map(|socket| SocketOffer {
                 ways: (connector.auth.iter().filter(|way| socket.opens_by(way)))

@@ -1305,6 +1305,21 @@ export interface components {
         GivenSecrets: {
             [key: string]: components["schemas"]["GivenSecret"];
         };
+        /** @description When a sender stops to try. */
+        GivesUp: {
+            /**
+             * Format: int32
+             * @description After how many tries.
+             */
+            tries?: number | null;
+            /**
+             * Format: int64
+             * @description Over how long.
+             */
+            over_s?: number | null;
+            /** @description What happens then. */
+            then?: string | null;
+        };
         /** @description What stops working without a connection. */
         Hanging: {
             /** @description Syncs, which are deleted with it. */
@@ -2088,6 +2103,7 @@ export interface components {
             secret_from: components["schemas"]["SecretFrom"];
             /** @description Whether what it sends is signed. */
             signed: boolean;
+            gives_up?: components["schemas"]["GivesUp"] | null;
         };
     };
     responses: never;
