@@ -23,7 +23,7 @@ use crate::news::News;
 use crate::opening::{self, Opened};
 use crate::ownership::{self, Ownership};
 use crate::window_host::WindowHost;
-use crate::{consent, notification, pages, tray, window};
+use crate::{consent, notification, own_address, pages, tray, window};
 
 /// What is logged.
 const LOG: &str = "info";
@@ -113,11 +113,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         .context("this user has no place for data; name a folder with --data-dir")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     tauri::async_runtime::set(runtime.handle().clone());
-    let instance = match runtime.block_on(instance::claim(&data_dir, !args.hidden))? {
-        Claim::First(instance) => Some(instance),
-        Claim::Called => return Ok(()),
-        Claim::Unknown => None,
-    };
+    let instance =
+        match runtime.block_on(instance::claim(&data_dir, !args.hidden, args.address.as_ref()))? {
+            Claim::First(instance) => Some(instance),
+            Claim::Called => return Ok(()),
+            Claim::Unknown => None,
+        };
     let ownership = runtime.block_on(ownership::settle(&data_dir));
     start_log(&ownership);
 
@@ -129,6 +130,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
                 .with_denylist(&[consent::LABEL])
                 .build(),
         )
+        .plugin(tauri_plugin_deep_link::init())
         .register_asynchronous_uri_scheme_protocol(pages::SCHEME, pages::answer)
         .manage(Desktop::default())
         .manage(Watcher::default())
@@ -138,6 +140,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
             tray::open(app.handle())?;
             tauri::async_runtime::spawn(end_on_signal(app.handle().clone()));
             tauri::async_runtime::spawn(be_called(app.handle().clone(), instance));
+            if let Some(address) = args.address.clone() {
+                hand_in(app.handle(), vec![address]);
+            }
             tauri::async_runtime::spawn(begin(app.handle().clone(), args, data_dir, ownership));
             Ok(())
         })
@@ -224,6 +229,16 @@ async fn say_moved(app: &AppHandle, address: std::net::SocketAddr) {
     }
 }
 
+/// Takes addresses of our own kind, as soon as it is known who owns the data.
+fn hand_in(app: &AppHandle, addresses: Vec<url::Url>) {
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        for address in addresses {
+            own_address::take(&app, &address).await;
+        }
+    });
+}
+
 async fn end_on_signal(app: AppHandle) {
     match Stopping::listen() {
         Ok(stopping) => {
@@ -249,6 +264,11 @@ fn on_event(app: &AppHandle, event: RunEvent) {
         RunEvent::Exit => app.state::<Desktop>().stop(),
         #[cfg(target_os = "macos")]
         RunEvent::Reopen { .. } => window::show(app),
+        #[cfg(target_os = "macos")]
+        RunEvent::Opened { urls } => {
+            window::show(app);
+            hand_in(app, urls);
+        }
         _ => {}
     }
 }

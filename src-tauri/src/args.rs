@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use engine::host::{DATA_DIR_VARIABLE, KEY_FILE_VARIABLE};
+use url::Url;
 
 /// Where strangers come in, unless another address is given or this one is taken.
 pub(crate) const INGRESS: SocketAddr =
@@ -29,6 +30,9 @@ pub(crate) struct Args {
     /// The key of the sealed file, where this machine has no keychain.
     #[arg(long, env = KEY_FILE_VARIABLE, value_name = "F")]
     pub(crate) vault_key_file: Option<PathBuf>,
+    /// An address of Patchbay's own kind that the system was told to open: `patchbay://…`.
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) address: Option<Url>,
 }
 
 impl Args {

@@ -1,4 +1,5 @@
-//! One window for a data directory: a second start brings it to the front and ends.
+//! One window for a data directory: a second start brings it to the front, hands it the address that
+//! it was started with, and ends.
 //!
 //! This is apart from who owns the data. A window that is a client of `patchbay serve`, or that
 //! only says why there is nothing to show, is one as well. It holds a lock in `D/window` for as
@@ -11,16 +12,17 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use api::door;
 use api::login::Logins;
-use axum::Router;
 use axum::routing::post;
+use axum::{Json, Router};
 use engine::data_dir::{DataDir, Error};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tauri::AppHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
-use crate::window;
+use crate::{own_address, window};
 
 const FOLDER: &str = "window";
 const FILE: &str = "call.json";
@@ -49,23 +51,35 @@ struct Call {
     token: String,
 }
 
-/// Finds out whether there is a window. `show` is whether it shall come to the front.
+/// What a second start wants.
+#[derive(Serialize, Deserialize)]
+struct Wanted {
+    /// That this address of our own kind is taken.
+    address: Option<Url>,
+}
+
+/// Finds out whether there is a window. `show` is whether it shall come to the front, `address` what
+/// it is to take then.
 ///
 /// # Errors
 ///
 /// When there is one that does not answer.
-pub(crate) async fn claim(data_dir: &Path, show: bool) -> anyhow::Result<Claim> {
+pub(crate) async fn claim(
+    data_dir: &Path,
+    show: bool,
+    address: Option<&Url>,
+) -> anyhow::Result<Claim> {
     let folder = data_dir.join(FOLDER);
     let begun = Instant::now();
     loop {
         match DataDir::own(&folder) {
             Ok(owned) => return Ok(Claim::First(Instance(owned))),
-            Err(Error::Owned(_)) if !show => return Ok(Claim::Called),
+            Err(Error::Owned(_)) if !show && address.is_none() => return Ok(Claim::Called),
             Err(Error::Owned(_)) => {}
             Err(_) => return Ok(Claim::Unknown),
         }
         // It may be on its way, or have just gone.
-        match call(&folder).await {
+        match call(&folder, address).await {
             Ok(()) => return Ok(Claim::Called),
             Err(error) if begun.elapsed() > PATIENCE => {
                 return Err(
@@ -87,8 +101,11 @@ impl Instance {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let logins = Logins::new()?;
-        let show = async move || {
+        let show = async move |Json(wanted): Json<Wanted>| {
             window::show(&app);
+            if let Some(address) = wanted.address {
+                own_address::take(&app, &address).await;
+            }
             StatusCode::NO_CONTENT
         };
         let router = Router::new().route(SHOW, post(show));
@@ -102,11 +119,17 @@ impl Instance {
     }
 }
 
-async fn call(folder: &Path) -> anyhow::Result<()> {
+async fn call(folder: &Path, address: Option<&Url>) -> anyhow::Result<()> {
     let text = tokio::fs::read(folder.join(FILE)).await.context("it has not said where it is")?;
     let call: Call = serde_json::from_slice(&text)?;
     let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
-    let asked = http.post(format!("{}{SHOW}", call.url)).bearer_auth(call.token);
+    let wanted = Wanted { address: address.cloned() };
+    let wanted = serde_json::to_vec(&wanted)?;
+    let asked = http
+        .post(format!("{}{SHOW}", call.url))
+        .bearer_auth(call.token)
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(wanted);
     asked.send().await?.error_for_status()?;
     Ok(())
 }

@@ -22,6 +22,7 @@ mod instance;
 mod news;
 mod notification;
 mod opening;
+mod own_address;
 mod ownership;
 mod pages;
 mod remote;

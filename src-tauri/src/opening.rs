@@ -78,6 +78,7 @@ async fn try_open(args: &Args, data_dir: DataDir, host: Arc<WindowHost>) -> Resu
     if let Some(sandbox) = running.sandbox() {
         host.sandbox_at(sandbox.url.clone());
     }
+    host.open_addresses(args, running.engine().clone());
     running.announce()?;
     let door = Door::Ours {
         router: running.router().clone(),

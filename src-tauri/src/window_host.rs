@@ -3,12 +3,13 @@
 use std::sync::OnceLock;
 
 use api::host::{Error, Host, HostKind};
+use engine::Engine;
 use tauri::AppHandle;
 use url::Url;
 
 use crate::args::Args;
 use crate::autostart::Autostart;
-use crate::{browser, consent};
+use crate::{browser, consent, own_address};
 
 /// See the module.
 pub(crate) struct WindowHost {
@@ -28,6 +29,17 @@ impl WindowHost {
     pub(crate) fn sandbox_at(&self, url: Url) {
         // It is opened once.
         let _ = self.sandbox.set(url);
+    }
+
+    /// Says to the system that this window opens addresses of our own kind, and to the engine whether
+    /// it does. Nobody waits for that: it asks programs of the desktop.
+    pub(crate) fn open_addresses(&self, args: &Args, engine: Engine) {
+        let (app, args) = (self.app.clone(), args.clone());
+        tokio::task::spawn_blocking(move || {
+            if own_address::register(&app, &args) {
+                engine.hand_addresses();
+            }
+        });
     }
 
     fn is_sandbox(&self, url: &Url) -> bool {

@@ -470,9 +470,9 @@ impl From<sign_in::Error> for ApiError {
                 Self::new(StatusCode::BAD_GATEWAY, Code::SignInFailed, message)
                     .hint("Compare the address in the settings, then begin the sign-in again.")
             }
-            sign_in::Error::NoWindow => {
-                Self::new(StatusCode::CONFLICT, Code::SignInFailed, message)
-                    .hint("Sign in with the Patchbay app, or choose another way in.")
+            sign_in::Error::NotOurs => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::InvalidRequest, message)
+                    .hint("Paste it on the Connections page, beside the sign-in that waits for it.")
             }
             sign_in::Error::Stopped => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::SignInFailed, message)

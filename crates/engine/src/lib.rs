@@ -233,7 +233,8 @@ impl Engine {
         let _ = self.inner.api_port.set(port);
     }
     /// Notes that the system hands the host addresses of our own kind
-    /// ([`sign_in::CUSTOM_CALLBACK`]), which it passes to [`Engine::complete_sign_in`].
+    /// ([`sign_in::CUSTOM_CALLBACK`]), which it passes to [`Engine::take_address`]. A browser is sent
+    /// back by such an address all the same where there is no other way; its user hands it over then.
     pub fn hand_addresses(&self) {
         // A host says so once.
         let _ = self.inner.takes_addresses.set(());

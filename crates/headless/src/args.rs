@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use engine::host::{DATA_DIR_VARIABLE, KEY_FILE_VARIABLE, VaultChoice};
+use engine::sign_in::CUSTOM_SCHEME;
+use url::Url;
 
 /// Receives webhooks, syncs APIs, and proves that nothing was missed; on your own machine.
 #[derive(Debug, Parser)]
@@ -26,6 +28,12 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Print an address that logs in to the pages, good once and for 5 minutes.
     Login,
+    /// Hand over an address of Patchbay's own kind on which a browser ended: `patchbay://…`.
+    Open {
+        /// The whole address, in quotes.
+        #[arg(value_name = "ADDRESS", value_parser = own_address)]
+        address: Url,
+    },
     /// Where secrets are kept.
     #[command(subcommand)]
     Vault(VaultCommand),
@@ -344,6 +352,18 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
     } else {
         Err("only loopback addresses are allowed, such as 127.0.0.1:4700".to_owned())
     }
+}
+
+/// What others see of a command line must be worth nothing to them: the code in an address of our
+/// own kind is, without the rest of its sign-in.
+fn own_address(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| url.scheme() == CUSTOM_SCHEME);
+    url.ok_or_else(|| {
+        format!(
+            "only addresses that begin with {CUSTOM_SCHEME}: are opened; paste another one on the \
+             Connections page"
+        )
+    })
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

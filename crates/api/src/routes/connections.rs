@@ -457,6 +457,22 @@ pub(crate) async fn complete_authorization(
     Ok(Json(engine.complete_sign_in(&landed.redirect_url).await?.into()))
 }
 
+/// Takes an address of Patchbay's own kind, `patchbay://…`, that was opened on this computer: it
+/// finishes the sign-in that waits for it, whichever that is.
+#[utoipa::path(
+    post,
+    path = "/api/authorize/complete",
+    tag = "connections",
+    request_body = LandedOn,
+    responses((status = OK, body = Connection), (status = "default", body = ApiError)),
+)]
+pub(crate) async fn take_address(
+    State(engine): State<Engine>,
+    Json(landed): Json<LandedOn>,
+) -> Result<Json<Connection>, ApiError> {
+    Ok(Json(engine.take_address(&landed.redirect_url).await?.into()))
+}
+
 /// Makes one cheap request to see whether its credentials work.
 #[utoipa::path(
     post,

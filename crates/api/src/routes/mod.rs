@@ -53,6 +53,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         ))
         .routes(routes!(connections::authorize_connection))
         .routes(routes!(connections::complete_authorization))
+        .routes(routes!(connections::take_address))
         .routes(routes!(connections::cancel_authorization))
         .routes(routes!(connections::check_connection))
         .routes(routes!(connections::list_connection_exchanges))

@@ -10,8 +10,9 @@ use std::collections::HashSet;
 use super::link;
 use super::{
     Action, Ask, Basic, Call, Connector, Dedupe, Deletions, Does, Each, Field, HookSecret,
-    IdempotencyBy, OauthCode, PUBLIC_KEY, Paging, Pick, ReconcileBy, Register, RegisterBy, Reply,
-    Revoke, Rule, SIGNING_SECRET, Send, Socket, Source, Span, Status, WayKind, Webhooks,
+    IdempotencyBy, OauthCode, PUBLIC_KEY, Paging, Pick, Pkce, ReconcileBy, Redirect, Register,
+    RegisterBy, Reply, Revoke, Rule, SIGNING_SECRET, Send, Socket, Source, Span, Status, WayKind,
+    Webhooks,
 };
 use crate::template::Template;
 
@@ -114,12 +115,20 @@ fn links(connector: &Connector) -> Checked {
 
 fn ways(connector: &Connector) -> Checked {
     let mut ids = HashSet::new();
-    match connector.auth.iter().find(|way| !ids.insert(&way.id)) {
-        Some(way) => {
-            mistake("auth:", format!("two ways in are called `{}`: give one an `id`", way.id))
-        }
-        None => Ok(()),
+    if let Some(way) = connector.auth.iter().find(|way| !ids.insert(&way.id)) {
+        return mistake("auth:", format!("two ways in are called `{}`: give one an `id`", way.id));
     }
+    let claimable = connector.auth.iter().any(|way| match way.kind.inner() {
+        WayKind::OauthCode(oauth) => {
+            oauth.pkce == Pkce::None && oauth.redirects().contains(&Redirect::Custom)
+        }
+        _ => false,
+    });
+    if claimable {
+        // Any program can claim addresses of our kind, and with them the code.
+        return mistake("custom", "`redirect: custom` needs `pkce`");
+    }
+    Ok(())
 }
 
 // -- hosts

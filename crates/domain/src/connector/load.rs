@@ -354,6 +354,20 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_any_program_may_claim_needs_pkce() {
+        let with = |pkce: &str, redirect: &str| {
+            check(&format!(
+                "auth:\n  - oauth_code:\n      authorize_url: https://a.example/a\n      \
+                 token_url: https://a.example/t\n      pkce: {pkce}\n      redirect: {redirect}\n"
+            ))
+        };
+
+        assert!(with("none", "[loopback, custom]").ends_with("`redirect: custom` needs `pkce`"));
+        assert_eq!(with("beside_secret", "[loopback, custom]"), "good");
+        assert_eq!(with("none", "loopback"), "good");
+    }
+
+    #[test]
     fn a_host_from_the_callback_or_the_token_has_a_pattern_too() {
         let with = |keep: &str| {
             check(&format!(

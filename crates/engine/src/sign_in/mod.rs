@@ -67,8 +67,11 @@ const NOBODY_CAME_BACK: &str = "Nobody came back from the provider's page within
                                 in again, and allow what is asked for.";
 /// The path on which a browser comes back, and to which keys are posted.
 pub const CALLBACK: &str = "/oauth/callback";
-/// Where a browser comes back to a window that takes addresses of the application's own kind.
-pub const CUSTOM_CALLBACK: &str = "patchbay:/oauth/callback";
+/// The kind of the application's own addresses.
+pub const CUSTOM_SCHEME: &str = "patchbay";
+/// Where a browser comes back by an address of that kind: the system opens it, or its user hands it
+/// over.
+pub const CUSTOM_CALLBACK: &str = "patchbay://oauth/callback";
 
 /// Why a sign-in did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -116,9 +119,9 @@ pub enum Error {
     /// What the provider sent are no keys, or none that let us in.
     #[error("the keys that were sent could not be taken: {0}")]
     Keys(String),
-    /// The provider sends browsers back to a window alone, and this host has none.
-    #[error("the browser can only come back to the window, and this Patchbay has none")]
-    NoWindow,
+    /// An address was opened that is not of the application's own kind.
+    #[error("the address does not begin with `{CUSTOM_SCHEME}:`")]
+    NotOurs,
     /// The exchange of the code failed.
     #[error("the sign-in could not be finished: {0}")]
     Exchange(#[from] outgoing::Error),
@@ -291,6 +294,25 @@ impl Engine {
         self.complete(redirect, At::Address(redirect)).await
     }
 
+    /// As [`Engine::complete_sign_in`], for an address of our own kind ([`CUSTOM_CALLBACK`]) that the
+    /// system was told to open. Any page and any program can have one opened, so one that nothing
+    /// waits for is no more than a line in the log.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::complete_sign_in`], and [`Error::NotOurs`] for any other kind of address.
+    pub async fn take_address(&self, address: &Url) -> Result<ConnectionStatus, Error> {
+        if address.scheme() != CUSTOM_SCHEME {
+            return Err(Error::NotOurs);
+        }
+        let outcome = self.complete_sign_in(address).await;
+        // What stands behind its `?` is not ours to repeat.
+        if let Err(Error::NotWaiting | Error::State | Error::Redirect(_)) = &outcome {
+            tracing::info!("an address of ours was opened that no sign-in waits for");
+        }
+        outcome
+    }
+
     async fn complete(&self, redirect: &Url, at: At<'_>) -> Result<ConnectionStatus, Error> {
         let landed = Landed::read(redirect);
         let belongs = |browser: &Browser| landed.belongs(at, browser);
@@ -327,7 +349,11 @@ impl Engine {
     /// first of what the connector allows that there is here.
     async fn way_back(&self, oauth: &OauthCode) -> Result<(Option<Listener>, Url), Error> {
         let mut failed = None;
-        for redirect in oauth.redirects() {
+        // Where the system opens no addresses of ours, its user would have to hand them over.
+        let by_hand = |it: &&Redirect| **it == Redirect::Custom && !self.takes_addresses();
+        let redirects = oauth.redirects().iter();
+        for redirect in redirects.clone().filter(|it| !by_hand(it)).chain(redirects.filter(by_hand))
+        {
             match self.way_back_by(oauth, redirect).await {
                 Ok(way_back) => return Ok(way_back),
                 // What is liked best says best what is missing.
@@ -352,11 +378,14 @@ impl Engine {
                 let url = format!("{base}{CALLBACK}");
                 return Ok((None, Url::parse(&url).map_err(|_| Error::NoAddress)?));
             }
-            // Any program can claim an address of this kind: without PKCE it could spend the code.
-            Redirect::Custom if self.takes_addresses() && oauth.pkce != Pkce::None => {
-                return Ok((None, Url::parse(CUSTOM_CALLBACK).map_err(|_| Error::NoWindow)?));
+            // Any program can claim addresses of this kind: without PKCE it could spend the code.
+            Redirect::Custom if oauth.pkce != Pkce::None => {
+                return Ok((None, Url::parse(CUSTOM_CALLBACK).map_err(|_| Error::NoAddress)?));
             }
-            Redirect::Custom => return Err(Error::NoWindow),
+            Redirect::Custom => {
+                let why = "`redirect: custom` needs `pkce`".to_owned();
+                return Err(Error::Exchange(outgoing::Error::Connector(why)));
+            }
         };
         let fault = |source| Error::Port { port, source };
         let by_name = host == LoopbackHost::Localhost;

@@ -8,6 +8,7 @@ mod events;
 mod inboxes;
 mod lists;
 mod login;
+mod open;
 mod syncs;
 mod trial;
 mod vault;
@@ -69,6 +70,7 @@ async fn with_runtime(
     let client = Client::connect(data_dir).await?;
     match command {
         Command::Login => login::run(&client, format).await?,
+        Command::Open { address } => open::run(&address, &client, format).await?,
         Command::Connections { command } => connections::run(command, &client, format).await?,
         Command::Inboxes { command } => inboxes::run(command, &client, format).await?,
         Command::Tunnels => lists::tunnels(&client, format).await?,

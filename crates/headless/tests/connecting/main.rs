@@ -10,4 +10,5 @@ mod api;
 mod bad_input;
 mod canary;
 mod kill;
+mod open;
 mod stand_in;

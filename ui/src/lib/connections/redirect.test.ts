@@ -3,7 +3,7 @@ import { noWayIn, wayBack, type Here } from "./redirect";
 
 const loopback = { kind: "loopback", url: "http://127.0.0.1:PORT/oauth/callback" } as const;
 const https = { kind: "https", url: "https://HOST/oauth/callback" } as const;
-const custom = { kind: "custom", url: "patchbay:/oauth/callback" } as const;
+const custom = { kind: "custom", url: "patchbay://oauth/callback" } as const;
 const tunnel = (public_url: string, address_changes: boolean) => ({
   public_url,
   address_changes,
@@ -39,6 +39,7 @@ test("the first that works here is taken", () => {
   expect(address([custom, loopback], "Acme", nothing)).toBe("http://127.0.0.1/oauth/callback");
   expect(address([custom, loopback], "Acme", { ...nothing, window: true })).toBe(custom.url);
   expect(address([https, loopback], "Acme", nothing)).toBe("http://127.0.0.1/oauth/callback");
+  expect(address([custom, https], "Acme", nothing)).toBe(custom.url);
 });
 
 test("keys that are handed over need a public address that stays", () => {

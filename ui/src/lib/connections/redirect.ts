@@ -29,7 +29,10 @@ export function wayBack(
   name: string,
   here: Here,
 ): WayBack | undefined {
-  const tried = redirects.map((redirect) => one(redirect, name, here));
+  // Where the system opens no addresses of ours, they are the last resort.
+  const byHand = (redirect: Way["redirects"][number]) => redirect.kind === "custom" && !here.window;
+  const ordered = [...redirects].sort((one, other) => Number(byHand(one)) - Number(byHand(other)));
+  const tried = ordered.map((redirect) => one(redirect, name, here));
   return tried.find((each) => "address" in each) ?? tried[0];
 }
 
@@ -51,7 +54,10 @@ function one({ kind, url }: Way["redirects"][number], name: string, here: Here):
             address: url,
             help: `After you have allowed it, ${name} sends your browser to this address, which opens Patchbay. Enter it exactly so.`,
           }
-        : { refused: `${name} sends the browser back to the app alone, and this is a web page.` };
+        : {
+            address: url,
+            help: `After you have allowed it, ${name} sends your browser to this address, which only the Patchbay app opens by itself. Elsewhere, hand it over with \`patchbay open\`. Enter it exactly so.`,
+          };
     case "https":
       return overTunnel(url, name, here.tunnels);
   }

@@ -523,7 +523,8 @@ pub enum Redirect {
     LoopbackAt(LoopbackAt),
     /// A public https address.
     Https,
-    /// An address of the application's own kind: `patchbay:/oauth/callback`.
+    /// An address of the application's own kind: `patchbay://oauth/callback`. Needs `pkce`, since any
+    /// program can claim such addresses.
     Custom,
 }
 
