@@ -32,6 +32,8 @@ mod settings;
 #[cfg(test)]
 mod sockets;
 #[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod tcp_door;
 #[cfg(test)]
 mod webhooks;

@@ -37,6 +37,13 @@
 //! - `GET /api/events?since=` (inclusive) `&until=` (exclusive) `&limit=&cursor=` → a list as that
 //!   of orders, of `{"id", "type", "timestamp", "data"}`: what webhooks were made, whether or not
 //!   anybody asked for them. `id` is their `webhook-id`. The newest 20,000 are kept.
+//! - `GET /api/catalogue` → the products, one on each line, with an `etag`; 304 to `if-none-match`.
+//! - `GET /api/orders/{id}/lines` → `{"data": [{"line", "sku", …}]}`.
+//! - `POST /api/exports {"of": "orders"}` → 201 `{"id", "state": "making"}`; `GET /api/exports/{id}`
+//!   → the same, or `{"state": "ready", "urls": […]}`, whose file has an item on each line;
+//!   `DELETE` gives it up. Exports do not outlive the shop.
+//! - `GET /api/journal`, `/api/journal/{offset}/next` → `{"offset", "url"}` of a file with up to 50
+//!   events, one on each line; 204 where there is nothing yet.
 //! - `GET /api/webhooks`; `POST {"url", "events": […]}` → 201 `{"id", "url", "events",
 //!   "created_at", "secret": "whsec_…"}`; `DELETE /api/webhooks/{id}` → 204.
 //!
@@ -65,6 +72,7 @@ mod catalogue;
 mod consent;
 mod control;
 mod fault;
+mod files;
 mod form;
 mod journal;
 mod limit;
@@ -96,6 +104,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use crate::fault::Faults;
+use crate::files::Exports;
 use crate::journal::{Earlier, Journal};
 use crate::limit::Bucket;
 pub use crate::limit::Rate;
@@ -252,6 +261,7 @@ pub(crate) struct Inner {
     /// Chance for faults of the REST API.
     pub(crate) chance: Mutex<Random>,
     pub(crate) webhooks: Webhooks,
+    pub(crate) exports: Mutex<Exports>,
     /// How many requests the REST API was asked.
     pub(crate) requests: AtomicU64,
     pub(crate) control_token: String,
@@ -292,6 +302,7 @@ impl Inner {
             bucket: Mutex::new(Bucket::new(options.rate)),
             chance: Mutex::new(Random::new(options.seed)),
             webhooks: Webhooks::new()?,
+            exports: Mutex::default(),
             requests: AtomicU64::new(0),
             control_token: sign_in::secret("sbx_ctl_"),
             key: sign_in::secret(""),

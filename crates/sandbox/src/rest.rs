@@ -18,6 +18,7 @@ use jiff::fmt::rfc2822;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::files;
 use crate::form::Form;
 use crate::limit::Verdict;
 use crate::shop::{Collection, Part};
@@ -73,6 +74,14 @@ pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
         .route("/api/events", get(events))
         .route("/api/webhooks", get(list_webhooks).post(create_webhook))
         .route("/api/webhooks/{id}", axum::routing::delete(delete_webhook))
+        .route("/api/catalogue", get(files::catalogue))
+        .route("/api/orders/{id}/lines", get(files::order_lines))
+        .route("/api/exports", axum::routing::post(files::create))
+        .route("/api/exports/{id}", get(files::show).delete(files::delete))
+        .route("/api/exports/{id}/file", get(files::file))
+        .route("/api/journal", get(files::journal_first))
+        .route("/api/journal/{offset}/next", get(files::journal_next))
+        .route("/api/journal/{offset}/{last}", get(files::journal_file))
         .route("/api/{collection}", get(list))
         .route("/api/{collection}/{id}", get(one))
         .layer(middleware::from_fn_with_state(shared.clone(), guard))
@@ -271,7 +280,7 @@ async fn delete_webhook(
     if shared.webhooks.delete(&id) { Ok(StatusCode::NO_CONTENT) } else { Err(Error::NotFound) }
 }
 
-fn collection_named(name: &str) -> Option<Collection> {
+pub(crate) fn collection_named(name: &str) -> Option<Collection> {
     match name {
         "orders" => Some(Collection::Orders),
         "customers" => Some(Collection::Customers),

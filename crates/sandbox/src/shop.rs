@@ -399,6 +399,12 @@ impl Shop {
         Part { items, more_after: rest.next().and(last) }
     }
 
+    /// The stamp of the last of up to `limit` events from `from` on; none where there are none.
+    pub(crate) fn last_of(&self, from: i64, limit: usize) -> Option<i64> {
+        let first = self.events.partition_point(|event| event.at < from);
+        self.events.range(first..).take(limit).next_back().map(|event| event.at)
+    }
+
     /// How many events there are from `since` on and before `until`.
     pub(crate) fn event_count(&self, since: i64, until: i64) -> usize {
         let first = self.events.partition_point(|event| event.at < since);

@@ -678,7 +678,11 @@ impl Store {
     /// Writes the records of a page and the cursor that follows it, or neither. Says what it did.
     pub async fn commit_page(&self, page: SyncPage) -> Result<Counts> {
         let digests: Vec<_> = page.records.iter().map(records::digest).collect();
-        let rows = page.records.len();
+        let listed = match &page.parents {
+            Parents::Listed { page, .. } => page.len(),
+            Parents::Same | Parents::Forgotten | Parents::At { .. } => 0,
+        };
+        let rows = page.records.len() + listed;
         self.inner.writer.write(rows, move |db| records::commit_page(db, &page, &digests)).await
     }
     /// The next parent after the key `after` that is to be read for.

@@ -100,11 +100,11 @@ impl Engine {
         }
     }
 
-    /// What the user is told of a failure. Where an answer could not be read, what is said of it
-    /// may quote it, and it may quote what it was sent.
+    /// What the user is told of a failure. Where an answer could not be read, or says why a job has
+    /// failed, what is said of it may quote it, and it may quote what it was sent.
     async fn told(&self, run: &SyncRun, failure: &Failure) -> RunError {
         let mut told = failure.told();
-        if let Failure::Paging(_) = failure
+        if let Failure::Paging(_) | Failure::Job(_) = failure
             && let Ok(sync) = self.inner.store.sync(run.sync).await
             && let Ok(connection) = self.inner.store.connection(sync.sync.connection).await
         {
