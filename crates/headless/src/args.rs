@@ -331,10 +331,15 @@ pub(crate) struct VerifyArgs {
     /// Which of its rules, by name; the only one where it is not given.
     #[arg(long, value_name = "NAME")]
     pub(crate) scheme: Option<String>,
-    /// A JSON file with `secrets` and `settings`.
+    /// A JSON file: `{"secrets": {"signing_secret": "…"}, "settings": {"public_url": "https://…"}}`.
+    ///
+    /// A secret may be a list, the newest first. `certificates` holds what stands at addresses that a
+    /// rule would have to fetch: certificates in PEM, sets of keys in JSON, by address.
+    /// `trust_anchor_pem` is what certificates must lead to, in place of the roots that browsers trust.
     #[arg(long, value_name = "FILE")]
     pub(crate) with: PathBuf,
-    /// A JSON file with the request, as *Export request* makes it.
+    /// A JSON file with the request, as *Export request* makes it: `{"method": "POST", "url":
+    /// "https://…", "headers": [["name", "value"]], "body": "…"}`, or `body_base64`.
     #[arg(long, value_name = "FILE")]
     pub(crate) request: PathBuf,
     /// When it arrived: Unix seconds or RFC 3339; now where it is not given.

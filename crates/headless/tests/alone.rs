@@ -86,7 +86,7 @@ fn a_right_signature_is_valid() {
     let one_of_two =
         home.verify(&json!(["whsec_AAAAAAAAAAAAAAAAAAAAAAAA", SECRET]), SIGNED_AT, |_| {});
 
-    assert_eq!(right, (0, json!({ "verdict": "valid" })));
+    assert_eq!(right, (0, json!({ "verdict": "valid", "proof": "verified" })));
     assert_eq!(one_of_two.0, 0);
 }
 
@@ -121,6 +121,97 @@ fn a_refusal_names_its_reason_and_what_to_do() {
     assert_eq!(check(SECRET, SIGNED_AT, |it| it["body"] = json!("{}")), "wrong_signature");
     assert_eq!(check(SECRET, SIGNED_AT, |it| it["headers"] = json!([])), "unsigned");
     assert_eq!(check("", SIGNED_AT, |_| {}), "no_secret");
+}
+
+/// A connector whose inboxes may be without the secret by which it signs.
+const MAYBE: &str = "format: 1\nid: maybe\nname: Maybe\nstatus: documented\nwebhooks:\n  \
+    secrets: { signing_secret: { title: Secret, optional: true } }\n  \
+    settings: { public_url: { title: Address, optional: true } }\n  \
+    verify: [{ token_equal: { at: { header: x-token } } }, none]\n";
+
+impl Home {
+    /// Judges a request without a signature by `connector`, with what `with` holds.
+    fn judge(&self, connector: &str, with: &Value, request: &Value) -> Output {
+        let folder = self.path("maybe");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("connector.yaml"), connector).unwrap();
+        let (with, request) = (self.file("w.json", with), self.file("r.json", request));
+        let folder = folder.to_str().unwrap();
+        let args = ["verify", "--connector", folder, "--with", &with, "--request", &request];
+        self.patchbay(&[&args[..], &["--json"]].concat())
+    }
+}
+
+fn unsigned_request() -> Value {
+    json!({ "method": "POST", "url": "https://hooks.example/in/k", "headers": [], "body": "{}" })
+}
+
+#[test]
+fn what_nobody_proved_is_told_apart_from_what_was() {
+    let home = Home::new();
+    let judge = |connector: &str, secret: Option<&str>, token: &str| {
+        let with = match secret {
+            Some(secret) => json!({ "secrets": { "signing_secret": secret } }),
+            None => json!({}),
+        };
+        let mut request = unsigned_request();
+        request["headers"] = json!([["x-token", token]]);
+        let out = home.judge(connector, &with, &request);
+        (out.status.code().unwrap(), serde_json::from_slice::<Value>(&out.stdout).unwrap())
+    };
+
+    assert_eq!(judge(MAYBE, Some("s"), "s").1, json!({ "verdict": "valid", "proof": "verified" }));
+    assert_eq!(judge(MAYBE, Some("s"), "t").0, 1);
+    for secret in [None, Some(""), Some("  ")] {
+        let (exit, verdict) = judge(MAYBE, secret, "t");
+        assert_eq!((exit, &verdict["proof"]), (0, &json!("unsigned")), "{secret:?}");
+        assert_eq!(verdict["message"], "not proved: no `signing_secret` was given");
+        assert!(verdict["hint"].as_str().unwrap().contains("--with"), "{verdict}");
+    }
+    // Without `optional` no inbox can be made that would take it.
+    let (exit, verdict) =
+        judge(&MAYBE.replace(", optional: true } }\n  settings", " } }\n  settings"), None, "t");
+    assert_eq!((exit, &verdict["code"]), (1, &json!("no_secret")), "{verdict}");
+    let none = MAYBE.replace("[{ token_equal: { at: { header: x-token } } }, none]", "none");
+    let (exit, verdict) = judge(&none, None, "t");
+    assert_eq!((exit, &verdict["proof"]), (0, &json!("unsigned")));
+    assert_eq!(verdict["message"], "not proved: this rule asks for no signature");
+}
+
+#[test]
+fn a_name_that_nothing_reads_is_a_mistake() {
+    let home = Home::new();
+    let mut extra = unsigned_request();
+    extra["bodyy"] = json!("{}");
+    let mut object = unsigned_request();
+    object["headers"] = json!({ "a": "b" });
+    for (with, request, expected) in [
+        (json!({ "secret": "s" }), unsigned_request(), "holds `secret`, expected one of `secrets`"),
+        (
+            json!({ "secrets": { "signing_secrets": "s" } }),
+            unsigned_request(),
+            "no secret `signing_secrets`: expected one of `public_key`, `signing_secret`",
+        ),
+        (
+            json!({ "settings": { "url": "s" } }),
+            unsigned_request(),
+            "no setting `url`: expected one of `public_key`, `public_url`, `signing_secret`",
+        ),
+        (json!([]), unsigned_request(), "w.json is no object"),
+        (json!({ "secrets": "s" }), unsigned_request(), "does not hold what it should: line 1"),
+        (json!({}), extra, "holds `bodyy`, expected one of `method`, `url`"),
+        (json!({}), object, "r.json does not hold what it should: line 1"),
+        (json!({}), json!({ "method": "POST" }), "r.json does not hold what it should"),
+    ] {
+        let out = home.judge(MAYBE, &with, &request);
+        let error: Value = serde_json::from_slice(&out.stderr).unwrap();
+        assert_eq!(out.status.code(), Some(1), "{error}");
+        let error = &error["error"];
+        assert!(error["message"].as_str().unwrap().contains(expected), "{error}");
+        // And what it should be.
+        let shape = if error["code"] == "with_file" { "\"secrets\": {" } else { "\"headers\": [[" };
+        assert!(error["hint"].as_str().unwrap().contains(shape), "{error}");
+    }
 }
 
 #[test]

@@ -38,6 +38,21 @@ const TOLERANCE: &str = "tolerance";
 /// How the secret is written: `text`, `hex` or `base64`.
 const SECRET_ENCODING: &str = "secret_encoding";
 
+/// All of them.
+pub(super) const SETTINGS: [&str; 11] = [
+    PROOF,
+    SIGNATURE,
+    DIGEST,
+    ENCODING,
+    PREFIX,
+    ITEM,
+    MESSAGE,
+    TIME,
+    TIME_UNIT,
+    TOLERANCE,
+    SECRET_ENCODING,
+];
+
 /// The words that stand alone in braces.
 const WORDS: &[(&str, Piece)] = &[
     ("body", Piece::Body),

@@ -12,7 +12,7 @@ use super::one_of::one_of;
 use super::own;
 use super::pattern::Pattern;
 use super::span::Span;
-use super::verify::{PUBLIC_KEY, Verify};
+use super::verify::{PUBLIC_KEY, SIGNING_SECRET, Verify};
 use crate::expression::Expression;
 use crate::template::Template;
 
@@ -107,6 +107,31 @@ impl Webhooks {
             }
         }
         fields
+    }
+
+    /// The names of secrets that an inbox may have: what it declares, what its rules use, and the
+    /// two that programs outside count on.
+    pub fn known_secrets(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self.secrets.keys().map(String::as_str).collect();
+        names.extend(self.verify.secrets());
+        names.extend([SIGNING_SECRET, PUBLIC_KEY]);
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The names of settings that an inbox may have. Every inbox has a `public_url`; and a key that
+    /// is no secret may stand among the settings.
+    pub fn known_settings(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self.settings.keys().map(String::as_str).collect();
+        names.extend(self.used_settings());
+        names.extend(["public_url", SIGNING_SECRET, PUBLIC_KEY]);
+        if self.verify.is_own() {
+            names.extend(own::SETTINGS);
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// What else an inbox needs, as a form shows it.

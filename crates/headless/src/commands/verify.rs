@@ -1,8 +1,13 @@
 //! A signature debugger: is this request what that sender would send, and if not, where not.
 //!
 //! It works on files alone, with the same code that receives webhooks. Its output is fixed:
-//! `{"verdict": "valid"}` and exit 0, or `{"verdict": "refused", "code", "message", "hint"}` and
-//! exit 1.
+//! `{"verdict": "valid", "proof": "verified"}` and exit 0, or `{"verdict": "refused", "code",
+//! "message", "hint"}` and exit 1. What an inbox takes although nobody signed it is valid, too, but
+//! its proof is `unsigned`, and `message` and `hint` say why. An inbox that cannot be made without a
+//! secret takes nothing unsigned, so here nothing is valid without it.
+//!
+//! A name in the files that nothing reads is a mistake: a secret under a mistyped name would turn a
+//! check into none.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -25,10 +30,11 @@ use serde_json::{Value, json};
 use super::Format;
 use crate::args::VerifyArgs;
 use crate::failure::Failure;
-use crate::output::{say, say_json};
+use crate::output::{complain, say, say_json, visible};
 
 /// What `--with` holds.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct With {
     #[serde(default)]
     secrets: BTreeMap<String, OneOrSeveral>,
@@ -40,6 +46,29 @@ struct With {
     /// What certificates must lead to, in place of the roots that browsers trust.
     #[serde(default)]
     trust_anchor_pem: Option<String>,
+}
+
+/// What a file looks like, for whoever wrote another.
+trait Shape: DeserializeOwned {
+    /// The kind of failure.
+    const CODE: &'static str;
+    /// The names that it may have.
+    const NAMES: &'static [&'static str];
+    /// All of it.
+    const SHAPE: &'static str;
+}
+
+impl Shape for With {
+    const CODE: &'static str = "with_file";
+    const NAMES: &'static [&'static str] =
+        &["secrets", "settings", "certificates", "trust_anchor_pem"];
+    const SHAPE: &'static str = r#"It is { "secrets": { NAME: "…" or ["newest", "older"] }, "settings": { NAME: "…" }, "certificates": { ADDRESS: "…" }, "trust_anchor_pem": "…" }, each of them where it is needed."#;
+}
+
+impl Shape for Exported {
+    const CODE: &'static str = "request_file";
+    const NAMES: &'static [&'static str] = &["method", "url", "headers", "body", "body_base64"];
+    const SHAPE: &'static str = r#"It is { "method": "POST", "url": "https://…", "headers": [["name", "value"]], "body": "…" }, or "body_base64" where the body is no text."#;
 }
 
 /// Texts as they are; anything else as JSON: an id may be written as a number, a set of keys as an
@@ -78,6 +107,7 @@ impl With {
 
 /// What `--request` holds.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Exported {
     method: String,
     url: String,
@@ -107,8 +137,10 @@ pub(crate) fn run(args: &VerifyArgs, data_dir: &Path, format: Format) -> Result<
         Failure::new("no_webhooks", format!("{} receives no webhooks", connector.name))
     })?;
     let verify = schemes(webhooks, args.scheme.as_deref())?;
-    let mut with: With = read(&args.with, "with_file")?;
-    let exported: Exported = read(&args.request, "request_file")?;
+    let mut with: With = read(&args.with)?;
+    let exported: Exported = read(&args.request)?;
+    known("secret", with.secrets.keys(), &webhooks.known_secrets())?;
+    known("setting", with.settings.keys(), &webhooks.known_settings())?;
     let settings = webhooks.filled(texts(std::mem::take(&mut with.settings)));
     let documents = texts(std::mem::take(&mut with.certificates));
     let anchor = with.trust_anchor_pem.take();
@@ -120,14 +152,25 @@ pub(crate) fn run(args: &VerifyArgs, data_dir: &Path, format: Format) -> Result<
         trust_anchor: anchor.as_deref(),
     };
     let verdict = verdict(&verify, &exported, &given, at)?;
+    let missing = missing(webhooks, &verify, &given);
 
     Ok(match verdict {
-        Ok(proof) => {
-            valid(proof, format);
+        Ok(Proof::Verified) => {
+            verified(format);
+            ExitCode::SUCCESS
+        }
+        // An inbox that cannot be without it is never in the state that this judges.
+        Ok(_) if let Some(name) = missing.iter().find(|it| it.is_needed) => {
+            let error = signature::Error::NoSecret(name.name.clone());
+            refused(&error, hint(&error, webhooks, given.secrets), format);
+            ExitCode::FAILURE
+        }
+        Ok(_) => {
+            unsigned(missing.first().map(|it| it.name.as_str()), format);
             ExitCode::SUCCESS
         }
         Err(error) => {
-            refused(&error, unlike(webhooks, given.secrets), format);
+            refused(&error, hint(&error, webhooks, given.secrets), format);
             ExitCode::FAILURE
         }
     })
@@ -157,6 +200,33 @@ fn verdict(
         body: &body,
     };
     Ok(signature::verify(verify, &request, given, at).map(|verified| verified.proof))
+}
+
+/// A secret that a request could be checked with, and that was not given.
+struct MissingSecret {
+    name: String,
+    /// Whether an inbox cannot be made without it.
+    is_needed: bool,
+}
+
+fn missing(webhooks: &Webhooks, verify: &Verify, given: &Given<'_>) -> Vec<MissingSecret> {
+    let is_given = |name: &str| {
+        let secrets = given.secrets.all(name).iter().map(Secret::expose);
+        let setting = given.settings.get(name).map(String::as_str);
+        secrets.chain(setting).any(|value| !value.trim().is_empty())
+    };
+    let needed = webhooks.needed_secrets(given.settings);
+    let names = verify
+        .secrets()
+        .into_iter()
+        .filter(|_| webhooks.signed_with(given.settings) || !verify.is_own());
+    let names = names.filter(|name| !is_given(name));
+    names
+        .map(|name| MissingSecret {
+            name: name.to_owned(),
+            is_needed: needed.iter().any(|field| field.name == name),
+        })
+        .collect()
 }
 
 /// A connector by its id, or in a folder.
@@ -191,19 +261,53 @@ fn schemes(webhooks: &Webhooks, asked: Option<&str>) -> Result<Verify, Failure> 
     })
 }
 
-fn read<T: DeserializeOwned>(path: &Path, code: &str) -> Result<T, Failure> {
+fn read<T: Shape>(path: &Path) -> Result<T, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        Failure::new(code, format!("{} cannot be read: {error}", path.display()))
+        Failure::new(T::CODE, format!("{} cannot be read: {error}", path.display()))
     })?;
-    serde_json::from_str(&text).map_err(|error| {
-        // The error says what stands at the place, which could be a secret.
-        let place = format!("line {}, column {}", error.line(), error.column());
-        let what = match error.classify() {
-            serde_json::error::Category::Data => "does not hold what it should",
-            _ => "is no JSON",
-        };
-        Failure::new(code, format!("{} {what}: {place}", path.display()))
+    parse(&text).map_err(|problem| {
+        Failure::new(T::CODE, format!("{} {problem}", path.display())).hint(T::SHAPE)
     })
+}
+
+/// Reads a file of ours, or says what is wrong with it without a word of what is in it: that could
+/// be a secret.
+fn parse<T: Shape>(text: &str) -> Result<T, String> {
+    let place =
+        |error: &serde_json::Error| format!("line {}, column {}", error.line(), error.column());
+    let value: Value =
+        serde_json::from_str(text).map_err(|error| format!("is no JSON: {}", place(&error)))?;
+    let Value::Object(members) = value else { return Err("is no object".to_owned()) };
+    if let Some(name) = members.keys().find(|name| !T::NAMES.contains(&name.as_str())) {
+        let name = domain::text::clean(name, 40);
+        return Err(format!("holds `{name}`, expected one of {}", quoted(T::NAMES)));
+    }
+    serde_json::from_str(text)
+        .map_err(|error| format!("does not hold what it should: {}", place(&error)))
+}
+
+/// Looks whether something reads each of the names that were given.
+fn known<'a>(
+    what: &str,
+    mut given: impl Iterator<Item = &'a String>,
+    known: &[&str],
+) -> Result<(), Failure> {
+    match given.find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let name = domain::text::clean(name, 40);
+            let expected = match known {
+                [] => format!("it has no {what}s"),
+                known => format!("expected one of {}", quoted(known)),
+            };
+            let message = format!("this connector has no {what} `{name}`: {expected}");
+            Err(Failure::new("with_file", message).hint(With::SHAPE))
+        }
+    }
+}
+
+fn quoted(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether a person reads the answer: programs get JSON, whether or not they ask for it.
@@ -211,33 +315,66 @@ fn for_people(format: Format) -> bool {
     format == Format::Text && std::io::stdout().is_terminal()
 }
 
-fn valid(proof: Proof, format: Format) {
+fn verified(format: Format) {
     if for_people(format) {
         say("Valid: this is what the sender signed.");
     } else {
-        say_json(&json!({ "verdict": "valid" }));
-    }
-    if format == Format::Text && proof != Proof::Verified {
-        crate::output::complain("This connector asks for no signature.");
+        say_json(&json!({ "verdict": "valid", "proof": "verified" }));
     }
 }
 
-fn refused(error: &signature::Error, unlike: Option<String>, format: Format) {
-    let reason = error.reason();
-    let hint = match (error, unlike) {
-        (signature::Error::BadSecret(_), _) => WHOLE.to_owned(),
-        // It can be used, and no sender would have given it out.
-        (signature::Error::Mismatch, Some(unlike)) => format!("{unlike}. {WHOLE}"),
-        _ => api::refusal_hint(reason).to_owned(),
+/// What an inbox takes without a proof; `missing` could have proved it.
+fn unsigned(missing: Option<&str>, format: Format) {
+    let (message, hint) = match missing {
+        Some(name) => (
+            format!("not proved: no `{name}` was given"),
+            format!(
+                "An inbox without one takes this unsigned, from whoever knows its address. Give \
+                 `{name}` among the `secrets` of --with to have the signature checked."
+            ),
+        ),
+        None => (
+            "not proved: this rule asks for no signature".to_owned(),
+            "An inbox takes this from whoever knows its address.".to_owned(),
+        ),
     };
+    if for_people(format) {
+        say(&visible(&format!("N{}.", &message[1..])));
+        say(&visible(&hint));
+        return;
+    }
+    say_json(&json!({
+        "verdict": "valid", "proof": "unsigned", "message": message, "hint": hint,
+    }));
+    if format == Format::Text {
+        complain(&visible(&format!("N{}.", &message[1..])));
+    }
+}
+
+fn refused(error: &signature::Error, hint: String, format: Format) {
     if for_people(format) {
         say(&format!("Refused: {error}."));
         say(&hint);
         return;
     }
-    let code = serde_json::to_value(reason).unwrap_or(Value::Null);
+    let code = serde_json::to_value(error.reason()).unwrap_or(Value::Null);
     let message = error.to_string();
     say_json(&json!({ "verdict": "refused", "code": code, "message": message, "hint": hint }));
+}
+
+/// What to do about a refusal.
+fn hint(error: &signature::Error, webhooks: &Webhooks, secrets: &Secrets) -> String {
+    match error {
+        signature::Error::BadSecret(_) => WHOLE.to_owned(),
+        signature::Error::NoSecret(name) if webhooks.settings.contains_key(name) => {
+            format!("It is a setting: give `{name}` among the `settings` of --with.")
+        }
+        // It can be used, and no sender would have given it out.
+        signature::Error::Mismatch if let Some(unlike) = unlike(webhooks, secrets) => {
+            format!("{unlike}. {WHOLE}")
+        }
+        _ => api::refusal_hint(error.reason()).to_owned(),
+    }
 }
 
 const WHOLE: &str = "Copy the whole secret from the sender's page, with what stands before it.";
