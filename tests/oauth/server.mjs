@@ -1,12 +1,14 @@
 // A real OAuth server for the tests: oidc-provider, as its authors wrote it, with clients of every kind
 // and a user who agrees to everything. It counts what it was asked, and can lose an answer on its way.
+// Beside it, mail servers of nodemailer's, which let in whoever has its tokens, or the password.
 //
 // The only rules that are ours are which clients there are. What a signature is worth is decided by jose,
-// what a token is worth by oidc-provider.
+// what a token is worth by oidc-provider, what is SMTP by smtp-server.
 import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
 import { errors as joseErrors, jwtVerify } from "jose";
 import { Provider, errors } from "oidc-provider";
+import { SMTPServer } from "smtp-server";
 
 const JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
@@ -53,7 +55,8 @@ const clients = [
   client("asserter-ec", asserting(ec.publicKey, "ES256")),
 ];
 
-const stats = { token: {}, refused: 0, api: 0, revoked: 0 };
+const stats = { token: {}, refused: 0, api: 0, revoked: 0, mail: { calls: 0, shown: 0, in: {} } };
+const mails = [];
 const saved = { access: [], refresh: [] };
 let loseAnswers = false;
 
@@ -180,6 +183,11 @@ const ours = {
     await Promise.all(saved.access.splice(0).map((token) => token.destroy()));
     json(res, 200, {});
   },
+  "POST /control/end-refresh": async (_, res) => {
+    await Promise.all(saved.refresh.splice(0).map((token) => token.destroy()));
+    json(res, 200, {});
+  },
+  "GET /control/mails": async (_, res) => json(res, 200, mails),
   "POST /control/lose-answers": async (_, res) => {
     loseAnswers = true;
     json(res, 200, {});
@@ -211,6 +219,54 @@ server.on("request", (req, res) => {
   oauth(req, res);
 });
 
+// One mail server of each kind of encryption. Its certificate is made by whoever starts it.
+const shown = async ({ method, username, password, accessToken }, session) => {
+  stats.mail.shown++;
+  if (method === "XOAUTH2") {
+    const token = await provider.AccessToken.find(accessToken);
+    if (!token?.isValid || token.accountId !== username) throw new Error(`no token: ${accessToken}`);
+  } else if (username !== "ada@acme.example" || password !== "canary-password-of-ada") {
+    throw new Error(`5.7.8 nobody is ${username} by ${password}`);
+  }
+  const how = `${method}${session.secure ? " encrypted" : ""}`;
+  stats.mail.in[how] = (stats.mail.in[how] ?? 0) + 1;
+  return { user: username };
+};
+const received = (stream, session, done) => {
+  const parts = [];
+  stream.on("data", (part) => parts.push(part));
+  stream.on("end", () => {
+    const { mailFrom, rcptTo } = session.envelope;
+    const to = rcptTo.map(({ address }) => address);
+    mails.push({ from: mailFrom.address, to, text: Buffer.concat(parts).toString() });
+    done(null, "2.0.0 queued as 7");
+  });
+};
+const mailServer = async (options) => {
+  const server = new SMTPServer({
+    authMethods: ["PLAIN", "LOGIN", "XOAUTH2"],
+    key: process.env.MAIL_KEY,
+    cert: process.env.MAIL_CERTIFICATE,
+    disableReverseLookup: true,
+    onConnect: (_, done) => (stats.mail.calls++, done()),
+    onAuth: (auth, session, done) =>
+      shown(auth, session).then((user) => done(null, user), done),
+    onRcptTo: ({ address }, _, done) =>
+      done(address.startsWith("nobody@") ? new Error("5.1.1 no such mailbox") : null),
+    onData: received,
+    ...options,
+  });
+  // Whoever does not trust its certificate ends the conversation.
+  server.on("error", () => {});
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return server.server.address().port;
+};
+const mail = {
+  none: await mailServer({ disabledCommands: ["STARTTLS"], allowInsecureAuth: true }),
+  starttls: await mailServer({}),
+  implicit: await mailServer({ secure: true }),
+};
+
 // Ends with whoever started it.
 process.stdin.resume().on("end", () => process.exit(0));
 
@@ -218,6 +274,7 @@ const sec1 = pem(createPrivateKey(pem(ec.privateKey, "pkcs8")), "sec1");
 console.log(
   JSON.stringify({
     url: issuer,
+    mail,
     rsa_pkcs8: pem(rsa.privateKey, "pkcs8"),
     rsa_pkcs1: pem(rsa.privateKey, "pkcs1"),
     ec_pkcs8: pem(ec.privateKey, "pkcs8"),

@@ -22,6 +22,8 @@ mod ingress;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod mail;
+#[cfg(test)]
 mod oauth;
 #[cfg(test)]
 mod openapi;

@@ -97,22 +97,23 @@ check: { get: /api/me, account: .name }
 "#;
 
 /// The server, which ends with the test.
-struct Foreign {
-    url: String,
-    keys: Value,
+pub(crate) struct Foreign {
+    pub(crate) url: String,
+    pub(crate) keys: Value,
     /// Its end is the server's.
     _stdin: ChildStdin,
     _process: Child,
 }
 
 impl Foreign {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("oauth");
         let installed = folder.join("node_modules");
         assert!(installed.exists(), "`cargo xtask test --only machine` installs what this needs");
         let mut process = Command::new("node")
             .arg("server.mjs")
             .current_dir(&folder)
+            .envs(certificate())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -134,41 +135,48 @@ impl Foreign {
         Self { url, keys, _stdin: stdin, _process: process }
     }
 
-    async fn tell(&self, what: &str) {
+    pub(crate) async fn tell(&self, what: &str) {
         let url = format!("{}/control/{what}", self.url);
         let told = reqwest::Client::new().post(url).send().await.unwrap();
         assert!(told.status().is_success());
     }
 
-    async fn ask(&self, what: &str) -> Value {
+    pub(crate) async fn ask(&self, what: &str) -> Value {
         reqwest::get(format!("{}/control/{what}", self.url)).await.unwrap().json().await.unwrap()
     }
 
     /// How many tokens it has given for a grant of this kind.
-    async fn given(&self, grant: &str) -> u64 {
+    pub(crate) async fn given(&self, grant: &str) -> u64 {
         self.ask("stats").await["token"][grant].as_u64().unwrap_or_default()
     }
 }
 
+/// What the mail servers beside it show; nobody vouches for it.
+fn certificate() -> [(&'static str, String); 2] {
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    [("MAIL_KEY", made.signing_key.serialize_pem()), ("MAIL_CERTIFICATE", made.cert.pem())]
+}
+
 /// Somebody with a browser.
-struct Browser {
+pub(crate) struct Browser {
     client: reqwest::Client,
     cookies: HashMap<String, String>,
 }
 
-struct PageSeen {
+pub(crate) struct PageSeen {
     url: Url,
     status: StatusCode,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Browser {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
         Self { client: client.build().unwrap(), cookies: HashMap::new() }
     }
 
-    async fn open(&mut self, url: &str) -> PageSeen {
+    pub(crate) async fn open(&mut self, url: &str) -> PageSeen {
         self.follow(url.parse().unwrap(), None).await
     }
 
