@@ -38,6 +38,8 @@ impl Engine {
 
     /// Writes what was noted since it was written last. What cannot be written now is kept.
     pub(crate) async fn write_ledger(&self) {
+        // Whoever reads it waits for what somebody else is writing.
+        let _turn = self.inner.ledger.lock().await;
         let trace = self.inner.outgoing.trace();
         let noted = trace.take_ledger();
         if noted.is_empty() {

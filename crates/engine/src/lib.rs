@@ -92,6 +92,8 @@ pub(crate) struct Inner {
     pub(crate) documents: inbox::Documents,
     /// Wakes the task that tells senders of addresses.
     pub(crate) registration: Notify,
+    /// Held by whoever writes the ledger.
+    pub(crate) ledger: tokio::sync::Mutex<()>,
     /// Wakes what finishes deletions and looks after the vault.
     pub(crate) housekeeping: Notify,
     /// Secrets that rows point to and the vault no longer holds.
@@ -196,6 +198,7 @@ impl Engine {
             sockets: socket::Sockets::default(),
             documents: inbox::Documents::default(),
             registration: Notify::new(),
+            ledger: tokio::sync::Mutex::default(),
             housekeeping: Notify::new(),
             lost: Mutex::default(),
             sign_ins: sign_in::SignIns::default(),
