@@ -1,7 +1,10 @@
 //! Mailboxes at a mail server that nobody here wrote: `smtp-server`, beside `oidc-provider`, whose
-//! tokens it takes. It runs as the test of sign-ins says; what is encrypted with a certificate that
-//! is trusted is tried with the real binary, which can be told whom to trust.
+//! tokens it takes. It runs as the test of sign-ins says.
 
+use std::str::FromStr as _;
+
+use domain::id::ConnectionId;
+use engine::outgoing::Mail;
 use http::StatusCode;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -271,6 +274,43 @@ async fn a_server_that_is_not_trusted_or_does_not_encrypt_is_shown_nothing() {
     assert!(stats["calls"].as_u64().unwrap() > 0);
 }
 
+/// Whom to trust is read from the environment, which a test cannot change for itself.
+#[test]
+#[cfg(target_os = "linux")]
+fn one_that_is_trusted_lets_in_with_either_kind_of_encryption() {
+    let shown = crate::oauth::certificate();
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = folder.path().join("trusted.pem");
+    std::fs::write(&trusted, &shown[1].1).unwrap();
+
+    let run = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "mail::encrypted_where_it_is_trusted", "--ignored", "--nocapture"])
+        .env("SSL_CERT_FILE", trusted)
+        .envs(shown)
+        .output()
+        .unwrap();
+
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{said}{}", String::from_utf8_lossy(&run.stderr));
+    assert!(said.contains("1 passed"), "{said}");
+}
+
+#[tokio::test]
+#[ignore = "run by another test, which says whom to trust"]
+async fn encrypted_where_it_is_trusted() {
+    let bench = Bench::start().await;
+    for encryption in ["implicit", "starttls"] {
+        for host in ["127.0.0.1", "localhost"] {
+            let id = bench.by_password(encryption, PASSWORD, json!({ "host": host })).await;
+            bench.is_ready(&id, "ada@acme.example").await;
+            let path = format!("/api/connections/{id}/test-mail");
+            let sent = bench.app.post(&path, json!({ "to": "bob@shop.example" })).await;
+            assert_eq!(sent.status, StatusCode::OK, "{}", sent.json());
+        }
+    }
+    assert_eq!(bench.stats().await["in"], json!({ "PLAIN encrypted": 8 }));
+}
+
 #[tokio::test]
 async fn a_password_goes_to_the_server_that_it_was_given_for() {
     let bench = Bench::start().await;
@@ -284,6 +324,53 @@ async fn a_password_goes_to_the_server_that_it_was_given_for() {
     assert!(why.starts_with("Its settings lead to another host."), "{why}");
     assert_ne!(bench.check(&id).await.status, StatusCode::OK);
     assert_eq!(bench.stats().await["shown"], shown);
+}
+
+#[tokio::test]
+async fn mail_is_sent_as_it_is_written_or_not_at_all() {
+    let bench = Bench::start().await;
+    let id = bench.by_password("none", PASSWORD, json!({})).await;
+    let path = format!("/api/connections/{id}/test-mail");
+
+    let sent = bench.app.post(&path, json!({ "to": "Bob <bob@shop.example>" })).await;
+
+    assert_eq!(sent.status, StatusCode::OK, "{}", sent.json());
+    assert_eq!(sent.json()["answer"], "2.0.0 queued as 7");
+    let full = Mail {
+        to: vec!["bob@shop.example".into()],
+        cc: vec!["cy@shop.example".into()],
+        bcc: vec!["dan@shop.example".into()],
+        subject: "Grüße".into(),
+        text: ".\n.hidden\nGrüße\n".into(),
+        html: Some("<p>Grüße</p>".into()),
+        ..Mail::default()
+    };
+    let number = ConnectionId::from_str(&id).unwrap();
+    bench.app.engine.send_mail(number, &full).await.unwrap();
+    let mails = bench.foreign.ask("mails").await;
+    assert_eq!(mails.as_array().unwrap().len(), 2, "{mails}");
+    let (first, second) = (&mails[0], &mails[1]);
+    assert_eq!(first["from"], "ada@acme.example");
+    assert_eq!(first["to"], json!(["bob@shop.example"]));
+    let text = first["text"].as_str().unwrap();
+    assert!(text.contains(&format!("Message-ID: {}", sent.json()["message_id"].as_str().unwrap())));
+    assert!(text.contains("From: Acme <ada@acme.example>"), "{text}");
+    let to = json!(["bob@shop.example", "cy@shop.example", "dan@shop.example"]);
+    assert_eq!(second["to"], to);
+    assert!(!second["text"].as_str().unwrap().contains("dan@"), "{second}");
+    let ledger = bench.ledger(&id).await;
+    let mail = ledger.iter().find(|it| it["purpose"] == "mail").unwrap();
+    assert_eq!((&mail["secrets"], &mail["times"]), (&json!(["password"]), &json!(2)));
+
+    // One of those it goes to is refused: nobody gets it.
+    let half = Mail { cc: vec!["nobody@shop.example".into()], ..full.clone() };
+    let refused = bench.app.engine.send_mail(number, &half).await.unwrap_err().to_string();
+    assert!(refused.contains("answered 550: 5.1.1 no such mailbox"), "{refused}");
+    let evil = json!({ "to": "bob@shop.example\r\nBcc: eve@evil.example" });
+    let evil = bench.app.post(&path, evil).await;
+    assert_eq!(evil.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", evil.json());
+    assert_eq!(bench.foreign.ask("mails").await.as_array().unwrap().len(), 2);
+    bench.shows_no_secret(&id).await;
 }
 
 #[tokio::test]

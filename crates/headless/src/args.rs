@@ -236,6 +236,14 @@ pub(crate) enum ConnectionsCommand {
         /// Its id, or its name where only one has it.
         id: String,
     },
+    /// Send a mail through one, to see whether mail can be sent.
+    SendTestMail {
+        /// Its id, or its name where only one has it.
+        id: String,
+        /// Whom to.
+        #[arg(long, value_name = "ADDRESS")]
+        to: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

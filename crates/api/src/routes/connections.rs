@@ -8,6 +8,7 @@ use domain::connection::ConnectionState as Stored;
 use domain::connector;
 use domain::id::ConnectionId;
 use engine::connection::{ConnectionRequest, ConnectionStatus, Error};
+use engine::outgoing::Mail;
 use engine::sign_in::Revoked;
 use engine::{Engine, outgoing};
 use http::StatusCode;
@@ -492,6 +493,51 @@ pub(crate) async fn check_connection(
             let name = engine.connection(id).await?.connection.connection.name;
             Err(ApiError::from(error).about(&name))
         }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whom a mail for trying out goes to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TestMailRequest {
+    /// An address: `ada@acme.example`.
+    to: String,
+}
+
+/// A mail that the server has taken.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SentMail {
+    /// Its own `Message-ID`.
+    message_id: String,
+    /// What the server said: often how it calls the mail.
+    answer: String,
+}
+
+/// Sends a mail for trying out through the mail server of a connection.
+#[utoipa::path(
+    post,
+    path = "/api/connections/{id}/test-mail",
+    tag = "connections",
+    params(("id" = String, Path)),
+    request_body = TestMailRequest,
+    responses((status = OK, body = SentMail), (status = "default", body = ApiError)),
+)]
+pub(crate) async fn send_test_mail(
+    State(engine): State<Engine>,
+    Path(id): Path<ConnectionId>,
+    Json(request): Json<TestMailRequest>,
+) -> Result<Json<SentMail>, ApiError> {
+    let name = engine.connection(id).await?.connection.connection.name;
+    let mail = Mail {
+        to: vec![request.to],
+        subject: "A mail from Patchbay, for trying out".into(),
+        text: "This mail was sent to see whether mail can be sent. It can.\n".into(),
+        ..Mail::default()
+    };
+    match engine.send_mail(id, &mail).await {
+        Ok(sent) => Ok(Json(SentMail { message_id: sent.message_id, answer: sent.answer })),
+        Err(error @ Error::Check(_)) => Err(ApiError::from(error).about(&name)),
         Err(error) => Err(error.into()),
     }
 }

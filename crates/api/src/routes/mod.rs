@@ -56,6 +56,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(connections::take_address))
         .routes(routes!(connections::cancel_authorization))
         .routes(routes!(connections::check_connection))
+        .routes(routes!(connections::send_test_mail))
         .routes(routes!(connections::list_connection_exchanges))
         .routes(routes!(connections::get_connection_ledger))
         .routes(routes!(trials::try_connection))

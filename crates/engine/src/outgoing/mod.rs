@@ -39,6 +39,7 @@ use crate::{store, vault};
 pub(crate) use self::call::{ApiRequest, Purpose, code, is_dead, is_too_much};
 pub(crate) use self::carried::Carried;
 pub(crate) use self::foreign::said;
+pub use self::mail::{Mail, Sent};
 pub(crate) use self::socket::{LARGEST, Socket};
 pub(crate) use self::trace::{Carrying, Noted, without};
 pub use self::trace::{Exchange, Shown};

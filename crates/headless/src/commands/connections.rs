@@ -17,6 +17,9 @@ pub(crate) async fn run(
     match command {
         None | Some(ConnectionsCommand::List) => list(client, format).await,
         Some(ConnectionsCommand::Check { id }) => check(&id, client, format).await,
+        Some(ConnectionsCommand::SendTestMail { id, to }) => {
+            send_test_mail(&id, &to, client, format).await
+        }
     }
 }
 
@@ -54,6 +57,24 @@ async fn check(id: &str, client: &Client, format: Format) -> Result<(), Failure>
         Some(account) => say(&format!("{name} works: its account is {account}.")),
         None => say(&format!("{name} works.")),
     }
+    Ok(())
+}
+
+async fn send_test_mail(
+    id: &str,
+    to: &str,
+    client: &Client,
+    format: Format,
+) -> Result<(), Failure> {
+    let id = found(id, client).await?;
+    let path = format!("/api/connections/{id}/test-mail");
+    let sent = client.post(&path, &json!({ "to": to })).await?;
+    if format == Format::Json {
+        say_json(&sent);
+        return Ok(());
+    }
+    let answer = sent["answer"].as_str().map(visible).unwrap_or_default();
+    say(&format!("The mail server has taken it, and said: {answer}"));
     Ok(())
 }
 

@@ -183,6 +183,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/connections/{id}/test-mail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a mail for trying out through the mail server of a connection. */
+        post: operations["send_test_mail"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/connections/{id}/try": {
         parameters: {
             query?: never;
@@ -1757,6 +1774,13 @@ export interface components {
          * @enum {string}
          */
         SecretFrom: "user" | "connection" | "registration";
+        /** @description A mail that the server has taken. */
+        SentMail: {
+            /** @description Its own `Message-ID`. */
+            message_id: string;
+            /** @description What the server said: often how it calls the mail. */
+            answer: string;
+        };
         /** @description The choices as they are. */
         Settings: {
             /** @description The IANA time zone for screens and schedules; null is the system's. */
@@ -1961,6 +1985,11 @@ export interface components {
          * @enum {string}
          */
         SyncState: "idle" | "running" | "waiting" | "failed" | "paused";
+        /** @description Whom a mail for trying out goes to. */
+        TestMailRequest: {
+            /** @description An address: `ada@acme.example`. */
+            to: string;
+        };
         /** Format: date-time */
         Time: string;
         /** @description What came of trying a stream. Secrets are masked. */
@@ -2516,6 +2545,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Ledger"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiError"];
+                };
+            };
+        };
+    };
+    send_test_mail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TestMailRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SentMail"];
                 };
             };
             default: {

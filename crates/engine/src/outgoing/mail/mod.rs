@@ -1,9 +1,10 @@
-//! Mail servers: whether one lets a connection in.
+//! Mail servers: whether one lets a connection in, and mail that is handed over to it.
 //!
 //! What holds for calls holds for conversations with a mail server: where they may go, what they
 //! count, that a credential is renewed once where it is refused, and that the ledger has what was
 //! shown before it is shown. Mail is handed over with encryption or not at all.
 
+mod message;
 mod session;
 mod wire;
 
@@ -13,20 +14,29 @@ mod tests;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use domain::connection::Connection;
+use domain::connection::{Connection, ConnectionState};
 use domain::connector::Connector;
+use domain::id::ConnectionId;
 use domain::reach::NamedBy;
 use domain::template::Place;
 use jiff::Timestamp;
 use serde_json::Value;
 use url::{Host, Url};
 
+pub use self::message::Mail;
+use self::message::Written;
 use self::session::{Encryption, Fault, Patience, Server, Session};
 use super::budget::{Budget, Counted};
 use super::foreign::{SAID, said};
 use super::{Carrying, Error, Exchange, Shown, Unwatched};
-use crate::Engine;
+use crate::field::Problem;
 use crate::sign_in::{Credential, MailLogin};
+use crate::{Engine, connection};
+
+/// How much is shown of what a server said, in characters.
+const SHOWN: usize = 4096;
+/// The status of a refusal (RFC 4954, section 6).
+const REFUSED: u16 = 535;
 
 /// What a conversation with a mail server is for, and what came of it.
 struct Attempt<'a> {
@@ -36,10 +46,57 @@ struct Attempt<'a> {
     server: Server,
     /// What the ledger calls it.
     url: Url,
-    purpose: &'a str,
+    /// What is handed over; nothing where it is only tried.
+    mail: Option<&'a Written>,
+}
+
+/// The last words of a server, with their status.
+type Words = (u16, String);
+
+/// A mail that a server has taken.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    /// Its own `Message-ID`.
+    pub message_id: String,
+    /// What the server said: often how it calls the mail.
+    pub answer: String,
 }
 
 impl Engine {
+    /// Sends a mail through the mail server of a connection: to all whom it is to, or to nobody.
+    ///
+    /// It is handed over once. Where the server ends before it says whether it takes it, the error
+    /// says so, and whoever sends it once more may send it twice.
+    ///
+    /// # Errors
+    ///
+    /// [`connection::Error::Field`] for the first field that does not fit, before anybody is called;
+    /// [`connection::Error::Check`] for what went wrong with the server.
+    pub async fn send_mail(
+        &self,
+        id: ConnectionId,
+        mail: &Mail,
+    ) -> Result<Sent, connection::Error> {
+        let connection = self.inner.store.connection(id).await?;
+        if connection.connection.state == ConnectionState::Off {
+            let (field, problem) = ("connection".into(), "is switched off".into());
+            return Err(Problem { field, problem }.into());
+        }
+        let connector = self.connector_of(&connection);
+        let connector =
+            connector.map_err(|error| connection::Error::Connector(error.to_string()))?;
+        let values = self.values(&connection, &connector, &serde_json::json!({}));
+        let from = connector.smtp.as_ref().and_then(|smtp| smtp.from.as_ref());
+        let from = from.map(|from| from.render(Place::Header, &values)).transpose();
+        let written = mail.write(from.map_err(Error::from)?.as_deref(), self.now())?;
+        let mut carried = Vec::new();
+        let outcome = self.let_in(&connection, &connector, Some(&written), &mut carried).await;
+        let carried: Vec<_> = carried.iter().collect();
+        let secrets = self.secrets_known_to_provider(&connection, &carried).await;
+        let (_, (_, words)) = outcome.map_err(|error| error.without(&secrets))?;
+        Ok(Sent { message_id: written.message_id, answer: said(&words, &secrets, SAID) })
+    }
+
     /// Opens a conversation with the mail server of a connection, shows it who we are, and ends it.
     /// The answer is the name that it was shown.
     ///
@@ -54,11 +111,11 @@ impl Engine {
         connector: &Connector,
     ) -> Result<String, Error> {
         let mut carried = Vec::new();
-        let outcome = self.let_in(connection, connector, &mut carried).await;
+        let outcome = self.let_in(connection, connector, None, &mut carried).await;
         let carried: Vec<_> = carried.iter().collect();
         let secrets = self.secrets_known_to_provider(connection, &carried).await;
         match outcome {
-            Ok(user) => Ok(said(&user, &secrets, 200)),
+            Ok((user, _)) => Ok(said(&user, &secrets, 200)),
             Err(error) => Err(error.without(&secrets)),
         }
     }
@@ -68,14 +125,15 @@ impl Engine {
         &self,
         connection: &Connection,
         connector: &Connector,
+        mail: Option<&Written>,
         carried: &mut Vec<Credential>,
-    ) -> Result<String, Error> {
+    ) -> Result<(String, Words), Error> {
         let mut credential = self.credential(connection).await?;
         carried.push(credential.clone());
         for is_last in [false, true] {
-            let attempt = self.attempt(connection, connector, &credential)?;
+            let attempt = self.attempt(connection, connector, &credential, mail)?;
             let why = match self.conversed(&attempt, connector).await {
-                Ok(()) => return Ok(attempt.login.user().to_owned()),
+                Ok(words) => return Ok((attempt.login.user().to_owned(), words)),
                 Err(Fault::Other(error)) => return Err(error),
                 Err(Fault::Refused(words)) => words,
             };
@@ -103,13 +161,14 @@ impl Engine {
         connection: &'a Connection,
         connector: &Connector,
         credential: &'a Credential,
+        mail: Option<&'a Written>,
     ) -> Result<Attempt<'a>, Error> {
         let login = credential.mail.as_ref();
         let login =
             login.ok_or_else(|| Error::Connector("its way in is for no mail server".into()))?;
         let values = self.values(connection, connector, &credential.values);
         let (server, url) = self.mail_server(connector, &values)?;
-        Ok(Attempt { connection, credential, login, server, url, purpose: "check" })
+        Ok(Attempt { connection, credential, login, server, url, mail })
     }
 
     /// The mail server of a connection, where it may be called, and its address.
@@ -147,7 +206,11 @@ impl Engine {
     }
 
     /// Has one conversation, within the budget, and remembers what it looked like.
-    async fn conversed(&self, attempt: &Attempt<'_>, connector: &Connector) -> Result<(), Fault> {
+    async fn conversed(
+        &self,
+        attempt: &Attempt<'_>,
+        connector: &Connector,
+    ) -> Result<Words, Fault> {
         let Attempt { connection, server, .. } = attempt;
         let values = self.values(connection, connector, &attempt.credential.values);
         let budget = self.inner.outgoing.budget(connection.id, || {
@@ -165,7 +228,7 @@ impl Engine {
         });
         drop(place);
         self.remember_talk(attempt, at, &lines, &outcome).await;
-        outcome.map(drop)
+        outcome
     }
 
     /// One conversation; its last words are the answer.
@@ -174,7 +237,7 @@ impl Engine {
         attempt: &Attempt<'_>,
         at: Timestamp,
         lines: &mut Vec<String>,
-    ) -> Result<(u16, String), Fault> {
+    ) -> Result<Words, Fault> {
         let bounds = self.inner.outgoing.inner.bounds;
         let patience = Patience { connect: bounds.connect, answer: bounds.silence };
         let mut session = Session::open(&attempt.server, patience, lines).await?;
@@ -182,7 +245,10 @@ impl Engine {
         // Before it is shown: whoever gives it up, or ends us, does not call it back.
         self.inner.outgoing.trace().sent(&attempt.carrying(), &attempt.url, at);
         session.log_in(attempt.login, mechanism).await?;
-        let answer = session.nothing().await?;
+        let answer = match attempt.mail {
+            None => session.nothing().await?,
+            Some(mail) => session.hand_over(mail).await?,
+        };
         session.close().await;
         let words = answer.message().collect::<Vec<_>>().join("\n");
         Ok((answer.code().into(), words))
@@ -193,8 +259,11 @@ impl Engine {
         attempt: &Attempt<'_>,
         at: Timestamp,
         lines: &[String],
-        outcome: &Result<(u16, String), Fault>,
+        outcome: &Result<Words, Fault>,
     ) {
+        if attempt.mail.is_some() && outcome.is_ok() {
+            return;
+        }
         let secrets =
             self.secrets_known_to_provider(attempt.connection, &[attempt.credential]).await;
         let shown = |status, words: &str| {
@@ -203,7 +272,7 @@ impl Engine {
         };
         let exchange = Exchange {
             at,
-            purpose: attempt.purpose.into(),
+            purpose: attempt.purpose().into(),
             method: "SMTP".into(),
             url: attempt.url.to_string(),
             headers: Vec::new(),
@@ -219,17 +288,16 @@ impl Engine {
     }
 }
 
-/// How much is shown of what a server said, in characters.
-const SHOWN: usize = 4096;
-/// The status of a refusal (RFC 4954, section 6).
-const REFUSED: u16 = 535;
-
 impl Attempt<'_> {
+    fn purpose(&self) -> &'static str {
+        if self.mail.is_some() { "mail" } else { "check" }
+    }
+
     fn carrying(&self) -> Carrying {
         Carrying {
             connection: Some(self.connection.id),
             secrets: Arc::clone(&self.credential.secrets),
-            purpose: self.purpose.into(),
+            purpose: self.purpose().into(),
             watched: true,
             brings_secrets: false,
         }

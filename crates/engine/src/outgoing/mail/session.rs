@@ -18,6 +18,7 @@ use domain::text::clean;
 use lettre::transport::smtp;
 use lettre::transport::smtp::authentication::Mechanism;
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension};
 use lettre::transport::smtp::response::Response;
 use rustls::CertificateError;
@@ -28,6 +29,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
+use super::message::Written;
 use super::wire::{Bounded, TooMuch};
 use crate::outgoing::foreign::LOOKED_AT;
 use crate::outgoing::{Error, resolve};
@@ -236,7 +238,31 @@ impl<'a> Session<'a> {
     /// Asks for nothing, to see that we are listened to.
     pub(super) async fn nothing(&mut self) -> Result<Response, Error> {
         self.said.push("NOOP".into());
-        match timeout(self.patience.answer, self.talk.command("NOOP\r\n")).await {
+        self.asked(Noop).await
+    }
+
+    /// Hands over a mail; what the server says of it is the answer. All it goes to are taken, or
+    /// nobody gets it.
+    pub(super) async fn hand_over(&mut self, mail: &Written) -> Result<Response, Error> {
+        let envelope = &mail.envelope;
+        self.said.push("MAIL FROM".into());
+        self.asked(Mail::new(envelope.from().cloned(), Vec::new())).await?;
+        for to in envelope.to() {
+            self.said.push("RCPT TO".into());
+            self.asked(Rcpt::new(to.clone(), Vec::new())).await?;
+        }
+        self.said.push(format!("DATA ({} bytes)", mail.bytes.len()));
+        self.asked(Data).await?;
+        // The whole of it has its own limit.
+        self.talk.message(&mail.bytes).await.map_err(|error| match error.status() {
+            Some(_) => self.server.smtp_fault(&error),
+            // It may have been taken all the same: sent once more, it could arrive twice.
+            None => self.server.unfit(UNKNOWN),
+        })
+    }
+
+    async fn asked(&mut self, command: impl std::fmt::Display) -> Result<Response, Error> {
+        match timeout(self.patience.answer, self.talk.command(command)).await {
             Err(_) => Err(Error::TimedOut(self.server.host.clone())),
             Ok(answer) => answer.map_err(|error| self.server.smtp_fault(&error)),
         }
@@ -255,6 +281,7 @@ const NO_GREETING: &str = "it says nothing, as one does that is encrypted from t
 const NOT_OFFERED: &str = "it does not offer STARTTLS, and nothing is sent to it unencrypted";
 const NO_SMTP: &str = "it does not speak SMTP";
 const CLOSED: &str = "it closed the connection";
+const UNKNOWN: &str = "it ended before it said whether it takes the mail, which may have been sent";
 const NOT_HERE: &str = "it is not on this computer, and nothing is sent elsewhere unencrypted";
 
 /// Who we say that we are: nothing of this computer.
