@@ -78,6 +78,35 @@ pub fn headers<'a>(
         .collect()
 }
 
+/// The headers that say what a stranger's request is, and never who sent it.
+const PLAIN: [&str; 14] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "expect",
+    "host",
+    "transfer-encoding",
+    "user-agent",
+    "x-forwarded-proto",
+];
+
+/// The headers of a request to an address that nobody has. Whose secret may be among them cannot be
+/// known: a sender's own header is called anything, and the address may be that of an inbox with a
+/// letter too many. So only what is plain is shown.
+pub fn of_stranger<'a>(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Headers {
+    let shown = |name: &str, value: &[u8]| match PLAIN.contains(&name) {
+        true => header(name, value, &Secrets::new()),
+        false => MASKED.into(),
+    };
+    headers.into_iter().map(|(name, value)| (name.to_owned(), shown(name, value))).collect()
+}
+
 fn header(name: &str, value: &[u8], secrets: &Secrets) -> String {
     let text = String::from_utf8_lossy(value);
     let known = known(&text, secrets);
@@ -386,6 +415,17 @@ mod tests {
         let mut secrets = Secrets::new();
         secrets.set("hook_token", Secret::new("abcdefgh".into()));
         secrets
+    }
+
+    #[test]
+    fn of_a_stranger_only_what_is_plain_is_shown() {
+        let came: [(&str, &[u8]); 3] =
+            [("user-agent", b"curl/8"), ("x-note", b"whsec_abc"), ("host", b"hooks.example")];
+
+        let shown = of_stranger(came);
+
+        let values: Vec<_> = shown.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(values, ["curl/8", MASKED, "hooks.example"]);
     }
 
     fn check(name: &str, value: &str) -> String {

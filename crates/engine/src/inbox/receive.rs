@@ -361,7 +361,11 @@ impl Engine {
         at: Timestamp,
     ) {
         let none = Secrets::new();
-        let secrets = open.and_then(OpenInbox::known_secrets).unwrap_or(&none);
+        let headers = headers(delivery);
+        let headers = match open {
+            Some(open) => mask::headers(headers, open.known_secrets().unwrap_or(&none)),
+            None => mask::of_stranger(headers),
+        };
         let inbox = open.map(|open| open.inbox.id);
         let body = &delivery.body;
         self.inner.store.refuse(NewRefusal {
@@ -372,7 +376,7 @@ impl Engine {
             path: text::clean(&mask::path(delivery.uri.path()), 200),
             reason,
             message,
-            headers: mask::headers(headers(delivery), secrets),
+            headers,
             body_start: body[..body.len().min(BODY_START)].to_vec(),
             size_bytes: body.len() as u64,
         });

@@ -69,6 +69,24 @@ struct Known {
     parents: Vec<String>,
 }
 
+/// The secrets of one registration.
+struct Signing {
+    /// Those that there were: what is on its way, or tried again, is still signed with one of them.
+    before: Vec<Secret>,
+    /// Those that were made since, the newest first: each entry may have one of its own.
+    fresh: Vec<Secret>,
+}
+
+impl Signing {
+    /// All that is accepted once there is `secret`, too: as many of the old ones as there are new
+    /// ones, so that they do not pile up.
+    fn with(&mut self, secret: Secret) -> Vec<Secret> {
+        self.fresh.insert(0, secret);
+        let old = self.before.iter().filter(|old| !self.fresh.contains(old));
+        self.fresh.iter().chain(old.take(self.fresh.len())).cloned().collect()
+    }
+}
+
 /// The id of the one address that an app has.
 const SINGLE: &str = "single";
 /// Stands between the id of a parent and that of an entry of it.
@@ -233,11 +251,15 @@ impl Engine {
     ) -> Result<(), Error> {
         let topics = connector.webhooks.as_ref().map_or(&[][..], |webhooks| &webhooks.topics);
         let mut extra = json!({ "inbox": facts(inbox, url), "topics": topics });
+        let mut signing = Signing { before: self.signing_secrets(inbox).await?, fresh: Vec::new() };
         if let Some(secret) = self.secret_before(connection, connector, register).await? {
             // Kept before the sender is told, so that what is signed with it can be verified at
             // once.
             extra["secret"] = Value::String(secret.expose().to_owned());
-            self.keep_signing_secret(inbox, secret).await?;
+            match register.secret.of_connection() {
+                Some(_) => self.keep_signing_secrets(inbox, &[secret]).await?,
+                None => self.keep_signing_secrets(inbox, &signing.with(secret)).await?,
+            }
             self.reopen_inbox(inbox.id).await?;
         }
         let entries = match &register.by {
@@ -245,9 +267,12 @@ impl Engine {
             RegisterBy::Single(single) => {
                 let answer = self.set_single(connection, connector, single, &extra, made).await?;
                 let id = Some(SINGLE.to_owned());
-                return self
-                    .secret_after(inbox, connection, connector, register, &answer, id)
-                    .await;
+                let secret =
+                    self.secret_after(connection, connector, register, &answer, id).await?;
+                if let Some(secret) = secret {
+                    self.keep_signing_secrets(inbox, &signing.with(secret)).await?;
+                }
+                return Ok(());
             }
             RegisterBy::Resource(_) | RegisterBy::Manual(_) => return Ok(()),
         };
@@ -258,7 +283,10 @@ impl Engine {
                 None => entries.id.of(&answer, url, self.now()),
             };
             made.extend(id.as_ref().map(|id| with_parent(parent.as_deref(), id)));
-            self.secret_after(inbox, connection, connector, register, &answer, id).await?;
+            let secret = self.secret_after(connection, connector, register, &answer, id).await?;
+            if let Some(secret) = secret {
+                self.keep_signing_secrets(inbox, &signing.with(secret)).await?;
+            }
         }
         Ok(())
     }
@@ -377,7 +405,7 @@ impl Engine {
             return Ok(());
         }
         match self.shared_secret(connection, register).await? {
-            Some(secret) => self.keep_signing_secret(inbox, secret).await,
+            Some(secret) => self.keep_signing_secrets(inbox, &[secret]).await,
             None => Ok(()),
         }
     }
@@ -396,13 +424,12 @@ impl Engine {
     /// The signing secret, where the sender makes it.
     async fn secret_after(
         &self,
-        inbox: &Inbox,
         connection: &Connection,
         connector: &Connector,
         register: &Register,
         answer: &Json,
         id: Option<String>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Secret>, Error> {
         let secret = match &register.secret {
             HookSecret::Answer(at) => at.text_of(answer, self.now()),
             HookSecret::Get(later) if !later.before => {
@@ -410,19 +437,35 @@ impl Engine {
                 let answer = self.tell(connection, connector, &later.call, &extra).await?;
                 later.at.text_of(&answer, self.now())
             }
-            _ => return Ok(()),
+            _ => return Ok(None),
         };
         let secret = secret.filter(|secret| !secret.is_empty()).ok_or_else(no_secret)?;
-        self.keep_signing_secret(inbox, Secret::new(secret)).await
+        Ok(Some(Secret::new(secret)))
     }
 
-    async fn keep_signing_secret(&self, inbox: &Inbox, secret: Secret) -> Result<(), Error> {
+    /// What an inbox proves its requests with now.
+    async fn signing_secrets(&self, inbox: &Inbox) -> Result<Vec<Secret>, Error> {
+        let Some(generation) = self.inner.store.inbox(inbox.id).await?.secrets else {
+            return Ok(Vec::new());
+        };
+        let owner = inbox.id.to_string();
+        let secrets = self.inner.vault.read_for_change(&owner, Some(generation)).await?;
+        Ok(secrets.all(self.signing_name(inbox)).to_vec())
+    }
+
+    async fn keep_signing_secrets(&self, inbox: &Inbox, kept: &[Secret]) -> Result<(), Error> {
+        let name = self.signing_name(inbox);
+        let mut secrets = Secrets::new();
+        for secret in kept {
+            secrets.add(name, secret.clone());
+        }
+        self.keep_inbox_secrets(inbox.id, &secrets).await
+    }
+
+    fn signing_name(&self, inbox: &Inbox) -> &'static str {
         let connector = self.inner.connectors.get(&inbox.inbox.connector);
         let webhooks = connector.as_ref().and_then(|connector| connector.webhooks.as_ref());
-        let name = webhooks.map_or(SIGNING_SECRET, |webhooks| webhooks.verify.secret_name());
-        let mut secrets = Secrets::new();
-        secrets.set(name, secret);
-        self.keep_inbox_secrets(inbox.id, &secrets).await
+        webhooks.map_or(SIGNING_SECRET, |webhooks| webhooks.verify.secret_name())
     }
 
     /// What the sender knows of this inbox, under this or an earlier address of it; none where it

@@ -249,6 +249,33 @@ async fn graphql_registers_each_topic_once() {
     }
 }
 
+#[tokio::test]
+async fn what_is_signed_with_the_secret_of_another_entry_or_of_the_last_registration_is_proved() {
+    let bench = Bench::start(
+        "register: { rest: { create: { post: /hooks }, id: .id }, each: topic, secret: { answer: .secret } }\n",
+    )
+    .await;
+    let made = |n: u32| json!({ "id": n.to_string(), "secret": format!("s{n}") });
+    let kept = async || {
+        let inbox = bench.engine.inner.store.inbox(bench.inbox).await.unwrap();
+        let secrets = bench.engine.signing_secrets(&inbox).await.unwrap();
+        secrets.iter().map(|secret| secret.expose().to_owned()).collect::<Vec<_>>()
+    };
+    let again = async || {
+        let store = &bench.engine.inner.store;
+        store.set_inbox_registration(bench.inbox, Registration::Waiting).await.unwrap();
+    };
+
+    bench.register([made(1), made(2)]).await;
+    assert_eq!(kept().await, ["s2", "s1"]);
+    again().await;
+    bench.register([made(3), made(4)]).await;
+    assert_eq!(kept().await, ["s4", "s3", "s2", "s1"]);
+    again().await;
+    bench.register([made(5), made(6)]).await;
+    assert_eq!(kept().await, ["s6", "s5", "s4", "s3"]);
+}
+
 /// A sender with an entry for each inbox, which it lists nowhere.
 const UNLISTED: &str = "register: { rest: { create: { post: /hooks }, id: .id, remove: { delete: '/hooks/{{ id }}' } } }\n";
 
@@ -298,13 +325,12 @@ async fn what_was_told_of_an_inbox_that_is_deleted_meanwhile_is_taken_back() {
     let bench = Bench::start(UNLISTED).await;
     let inbox = bench.engine.inner.store.inbox(bench.inbox).await.unwrap();
     bench.engine.delete_inbox(bench.inbox).await.unwrap();
-    bench.sender.answers.lock().unwrap().push_back(json!({ "id": "7" }));
+    let url = bench.url();
 
-    let outcome = bench.engine.register(&inbox, &mut BTreeSet::new()).await;
+    let outcome = bench.engine.note_registered(&inbox, url, vec!["7".into()]).await;
 
     assert!(outcome.is_err());
-    let asked = paths(&bench.sender.asked.lock().unwrap()).join(", ");
-    assert_eq!(asked, "POST /hooks, DELETE /hooks/7");
+    assert_eq!(paths(&bench.sender.asked.lock().unwrap()), ["DELETE /hooks/7"]);
 }
 
 #[tokio::test]
