@@ -60,5 +60,5 @@ test("a second start hands the address on which a browser ended to the window", 
 
   // It is taken when the second start ends.
   assert.equal(await state(), "ready");
-  assert.equal(await window.isShown(), true);
+  await until("the window", () => window.isShown());
 });
