@@ -153,7 +153,7 @@ impl TestApp {
             data_dir: DataDir::own(&data.path().join("data")).expect("a data directory"),
             clock: Arc::new(clock.clone()),
             vault,
-            environment: Environment::new(path.into_iter()),
+            environment: Environment::new(path),
             sandbox: shop.as_ref().map(address_of),
         };
         let engine = Engine::open(config).await.expect("an engine");

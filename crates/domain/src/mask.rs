@@ -107,6 +107,16 @@ pub fn of_stranger<'a>(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -
     headers.into_iter().map(|(name, value)| (name.to_owned(), shown(name, value))).collect()
 }
 
+/// The same, with those of these names (in lower case) masked whatever they hold.
+pub fn named(mut headers: Headers, names: &[String]) -> Headers {
+    for (name, value) in &mut headers {
+        if names.contains(name) {
+            *value = MASKED.into();
+        }
+    }
+    headers
+}
+
 fn header(name: &str, value: &[u8], secrets: &Secrets) -> String {
     let text = String::from_utf8_lossy(value);
     let known = known(&text, secrets);

@@ -48,6 +48,15 @@ impl Secrets {
         self.0.entry(name.into()).or_default().push(value);
     }
 
+    /// These and `others`.
+    #[must_use]
+    pub fn and(mut self, others: Option<&Self>) -> Self {
+        for (name, values) in others.into_iter().flat_map(Self::iter) {
+            values.iter().for_each(|value| self.add(name, value.clone()));
+        }
+        self
+    }
+
     /// Forgets `name`.
     pub fn remove(&mut self, name: &str) {
         self.0.remove(name);

@@ -11,8 +11,9 @@ use super::one_of::OneOrMany;
 use super::one_of::one_of;
 use super::own;
 use super::pattern::Pattern;
+use super::signed::Place;
 use super::span::Span;
-use super::verify::{PUBLIC_KEY, SIGNING_SECRET, Verify};
+use super::verify::{PUBLIC_KEY, Rule, SIGNING_SECRET, TokenAt, Verify};
 use crate::expression::Expression;
 use crate::template::Template;
 
@@ -173,6 +174,27 @@ impl Webhooks {
             own::rule(&self.filled(settings.clone()))?;
         }
         Ok(())
+    }
+
+    /// The headers in which the secret of an inbox with these settings comes as it is, in lower
+    /// case.
+    pub fn token_headers(&self, settings: &BTreeMap<String, String>) -> Vec<String> {
+        let own = self.verify.is_own().then(|| own::rule(&self.filled(settings.clone())).ok());
+        let written = self.verify.schemes.iter().map(|scheme| &scheme.rule);
+        let rules = written.chain(own.as_ref().into_iter().flatten());
+        let tokens = rules.filter_map(|rule| match rule {
+            Rule::TokenEqual(rule) => Some(&rule.at),
+            _ => None,
+        });
+        tokens
+            .flatten()
+            .filter_map(|at| match at {
+                TokenAt::Place { place: Place::Header(name), .. } => {
+                    Some(name.to_ascii_lowercase())
+                }
+                _ => None,
+            })
+            .collect()
     }
 
     /// The secrets that an inbox with these settings cannot do without.

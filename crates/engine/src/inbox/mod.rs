@@ -192,12 +192,19 @@ impl Engine {
             None => None,
         };
 
+        let is_other = |it: &Connection| it.connection.connector != connector.id;
+        if connection.as_ref().is_some_and(is_other) {
+            let problem = "is one of another connector".into();
+            return Err(Error::Field { field: "connection".into(), problem });
+        }
         if request.socket {
             self.has_socket(&connector, connection.as_ref()).await?;
         }
-        let registers = connection.is_some()
-            && !request.by_hand
-            && connector.register.as_ref().is_some_and(|it| it.is_by_calls());
+        let registers = !request.by_hand
+            && match &connection {
+                Some(connection) => self.can_tell(&connector, connection).await?,
+                None => false,
+            };
         let inbox = NewInbox {
             name: request.name,
             sandbox: connector.status == Status::Sandbox,

@@ -363,7 +363,10 @@ impl Engine {
         let none = Secrets::new();
         let headers = headers(delivery);
         let headers = match open {
-            Some(open) => mask::headers(headers, open.known_secrets().unwrap_or(&none)),
+            Some(open) => {
+                let shown = mask::headers(headers, open.known_secrets().unwrap_or(&none));
+                mask::named(shown, &self.token_headers(open))
+            }
             None => mask::of_stranger(headers),
         };
         let inbox = open.map(|open| open.inbox.id);
@@ -380,6 +383,14 @@ impl Engine {
             body_start: body[..body.len().min(BODY_START)].to_vec(),
             size_bytes: body.len() as u64,
         });
+    }
+
+    /// The headers of an inbox that hold its secret, which need not have been read yet.
+    fn token_headers(&self, open: &OpenInbox) -> Vec<String> {
+        let connector = self.inner.connectors.get(&open.inbox.inbox.connector);
+        let webhooks = connector.as_ref().and_then(|connector| connector.webhooks.as_ref());
+        let settings = &open.inbox.inbox.settings;
+        webhooks.map(|webhooks| webhooks.token_headers(settings)).unwrap_or_default()
     }
 
     /// The address that the sender was told: some sign it.

@@ -16,7 +16,9 @@ use domain::id::InboxId;
 use domain::inbox::{Inbox, Registration};
 use domain::json::Json;
 use domain::secret::{Secret, Secrets};
+use futures::StreamExt as _;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::Error;
 use crate::outgoing::{self, ApiRequest, Purpose};
@@ -29,19 +31,25 @@ pub(crate) use withdrawal::withdraw;
 /// How often it is looked at without a reason: a sender may have lost an entry.
 const INTERVAL: Duration = Duration::from_secs(15 * 60);
 
+/// How long the registration of one inbox may take, pauses that its sender asks for included.
+const LONGEST: Duration = Duration::from_secs(5 * 60);
+/// How many inboxes are registered at a time: one slow sender holds up no other.
+const AT_ONCE: usize = 8;
+
 /// Keeps all registrations as they should be, until the engine stops.
 pub(crate) fn keep(engine: Engine) {
     let stopping = engine.inner.stopping.clone();
     tokio::spawn(stopping.run_until_cancelled_owned(async move {
         // Every start looks anew: the sandbox forgets its webhooks, and our port may be another.
         let mut looked = BTreeSet::new();
+        let mut next = Instant::now() + INTERVAL;
         loop {
-            engine.register_all(&mut looked).await;
-            withdrawal::finish(&engine, &mut looked).await;
+            tokio::join!(engine.register_all(&mut looked), withdrawal::finish(&engine));
             let wake = engine.inner.registration.notified();
             // Either way it looks again.
-            if tokio::time::timeout(INTERVAL, wake).await.is_err() {
+            if tokio::time::timeout_at(next, wake).await.is_err() {
                 looked.clear();
+                next = Instant::now() + INTERVAL;
             }
         }
     }));
@@ -93,35 +101,77 @@ const SINGLE: &str = "single";
 const OF_PARENT: char = '/';
 
 impl Engine {
+    /// Whether the sender of an inbox with this connection can be told of it by calls, and signs
+    /// with a secret that is known then. Otherwise its user tells it, and brings the secret.
+    pub(super) async fn can_tell(
+        &self,
+        connector: &Connector,
+        connection: &Connection,
+    ) -> Result<bool, Error> {
+        let Some(register) = &connector.register else { return Ok(false) };
+        if !can_register(register, connection, connector) {
+            return Ok(false);
+        }
+        let shares = register.secret.of_connection().is_some();
+        Ok(!shares || self.shared_secret(connection, register).await?.is_some())
+    }
+
     async fn register_all(&self, looked: &mut BTreeSet<InboxId>) {
         let inboxes = match self.inner.store.inboxes().await {
             Ok(inboxes) => inboxes,
             Err(error) => return tracing::error!(%error, "inboxes could not be read"),
         };
-        for inbox in inboxes {
-            if let Err(error) = self.register(&inbox, looked).await {
-                tracing::warn!(inbox.id = %inbox.id, %error, "an inbox could not be registered");
-            }
+        let mut turns = Vec::new();
+        for inbox in &inboxes {
+            turns.push(self.register_in_time(inbox, looked.contains(&inbox.id)));
         }
+        let turns = futures::stream::iter(turns).buffer_unordered(AT_ONCE);
+        let done: Vec<_> = turns.filter_map(std::future::ready).collect().await;
+        looked.extend(done);
     }
 
-    /// Registers one inbox where it is not, and can be. What was registered of those that are
-    /// `looked` after is not asked for, and this is one of them from here on.
-    async fn register(&self, inbox: &Inbox, looked: &mut BTreeSet<InboxId>) -> Result<(), Error> {
-        let Some((connection, connector)) = self.sender_of(inbox).await else { return Ok(()) };
-        let Some(register) = &connector.register else { return Ok(()) };
+    /// As [`Engine::register`], within limits; its id where it is looked after from here on.
+    async fn register_in_time(&self, inbox: &Inbox, trusted: bool) -> Option<InboxId> {
+        match tokio::time::timeout(LONGEST, self.register(inbox, trusted)).await {
+            Ok(Ok(is_looked_after)) => return is_looked_after.then_some(inbox.id),
+            Ok(Err(error)) => {
+                tracing::warn!(inbox.id = %inbox.id, %error, "an inbox was not registered");
+            }
+            Err(_) => tracing::warn!(inbox.id = %inbox.id, "a sender takes too long"),
+        }
+        Some(inbox.id)
+    }
+
+    /// Registers one inbox where it is not, and can be; says whether it can be. One that is
+    /// `trusted` to be registered as is written down is not asked for at its sender.
+    async fn register(&self, inbox: &Inbox, trusted: bool) -> Result<bool, Error> {
+        let Some((connection, connector)) = self.sender_of(inbox).await else { return Ok(false) };
+        let Some(register) = &connector.register else { return Ok(false) };
         if connection.connection.state != ConnectionState::Ready
             || inbox.inbox.registration == Registration::ByHand
             || inbox.inbox.by_socket()
             || !can_register(register, &connection, &connector)
         {
-            return Ok(());
+            return Ok(false);
         }
-        let Some(url) = self.address_for(inbox) else { return Ok(()) };
-        let trusting = !looked.insert(inbox.id);
+        let Some(url) = self.address_for(inbox) else { return Ok(false) };
+        self.register_at(url, inbox, &connection, &connector, register, trusted).await?;
+        Ok(true)
+    }
+
+    /// Tells the sender of an inbox that it is at `url`, where it does not know.
+    async fn register_at(
+        &self,
+        url: String,
+        inbox: &Inbox,
+        connection: &Connection,
+        connector: &Connector,
+        register: &Register,
+        trusted: bool,
+    ) -> Result<(), Error> {
         let known = &inbox.inbox.registration;
         let told = matches!(known, Registration::Registered { url: told, .. } if *told == url);
-        if told && trusting {
+        if told && trusted {
             return Ok(());
         }
 
@@ -282,8 +332,11 @@ impl Engine {
                 Some(at) => at.text_of(&answer, self.now()),
                 None => entries.id.of(&answer, url, self.now()),
             };
-            made.extend(id.as_ref().map(|id| with_parent(parent.as_deref(), id)));
-            let secret = self.secret_after(connection, connector, register, &answer, id).await?;
+            // Without it nobody could take the entry back.
+            let id = id.ok_or_else(|| unreadable("names no entry"))?;
+            made.push(with_parent(parent.as_deref(), &id));
+            let secret =
+                self.secret_after(connection, connector, register, &answer, Some(id)).await?;
             if let Some(secret) = secret {
                 self.keep_signing_secrets(inbox, &signing.with(secret)).await?;
             }
@@ -586,7 +639,12 @@ impl Engine {
             values.extend(extra.clone());
         }
         let request = ApiRequest::from_ask(ask, &values).map_err(outgoing::Error::from)?;
-        let answer = self.call_for(connection, &request, Purpose::of(PURPOSE)).await?;
+        let mut says = Secrets::new();
+        if let Some(secret) = values["secret"].as_str() {
+            says.set(SIGNING_SECRET, Secret::new(secret.to_owned()));
+        }
+        let purpose = Purpose::of(PURPOSE).saying(&says);
+        let answer = self.call_for(connection, &request, purpose).await?;
         Ok(Json::parse(&answer.body).unwrap_or_default())
     }
 }
@@ -645,11 +703,12 @@ fn named(register: &Register, id: &str) -> Value {
 }
 
 fn no_secret() -> Error {
-    outgoing::Error::Answer {
-        host: "the sender".into(),
-        why: "its answer holds no signing secret".into(),
-    }
-    .into()
+    unreadable("holds no signing secret")
+}
+
+fn unreadable(why: &str) -> Error {
+    let why = format!("its answer {why}");
+    outgoing::Error::Answer { host: "the sender".into(), why }.into()
 }
 
 /// Whether the sender has understood what it was asked, and refuses it.

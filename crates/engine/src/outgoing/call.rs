@@ -8,6 +8,7 @@ use domain::connection::Connection;
 use domain::connector::{Ask, Connector, Content, Errors, Rendered, Status, render_headers};
 use domain::paging::PageRequest;
 use domain::reach::{NamedBy, Reach};
+use domain::secret::Secrets;
 use domain::template::{self, Place, Template};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde_json::{Value, json};
@@ -135,8 +136,8 @@ impl Engine {
             Ok(answer) => Ok(answer),
             Err(error) => {
                 let carried: Vec<_> = carried.iter().collect();
-                let secrets = self.secrets_known_to_provider(connection, &carried).await;
-                Err(error.without(&secrets))
+                let known = self.secrets_known_to_provider(connection, &carried).await;
+                Err(error.without(&known.and(purpose.says)))
             }
         }
     }
@@ -259,7 +260,10 @@ impl Engine {
         let every = render_headers(&connector.headers, &values)?;
         let carrying = Carrying {
             connection: Some(connection.id),
-            secrets: Arc::clone(&credential.secrets),
+            secrets: match purpose.says {
+                Some(_) => Arc::new(Secrets::clone(&credential.secrets).and(purpose.says)),
+                None => Arc::clone(&credential.secrets),
+            },
             purpose: purpose.text.into(),
             watched: purpose.is_check || purpose.is_trial,
             brings_secrets: false,
@@ -497,6 +501,7 @@ fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Error>
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Purpose<'a> {
     text: &'a str,
+    says: Option<&'a Secrets>,
     is_check: bool,
     is_trial: bool,
 }
@@ -504,18 +509,23 @@ pub(crate) struct Purpose<'a> {
 impl<'a> Purpose<'a> {
     /// In a few words: `sync of orders`.
     pub(crate) fn of(text: &'a str) -> Self {
-        Self { text, is_check: false, is_trial: false }
+        Self { text, says: None, is_check: false, is_trial: false }
+    }
+
+    /// The same, for a request that says these secrets beside its credential.
+    pub(crate) fn saying(self, secrets: &'a Secrets) -> Self {
+        Self { says: Some(secrets), ..self }
     }
 
     /// To see whether the credentials work. What it looked like is remembered.
     pub(crate) fn check() -> Self {
-        Self { text: "check", is_check: true, is_trial: false }
+        Self { text: "check", says: None, is_check: true, is_trial: false }
     }
 
     /// To see whether a connector is right. What it looked like is remembered, and a connector that
     /// takes an answer for the end of the sign-in does not end it.
     pub(crate) fn trial(text: &'a str) -> Self {
-        Self { text, is_check: false, is_trial: true }
+        Self { text, says: None, is_check: false, is_trial: true }
     }
 }
 

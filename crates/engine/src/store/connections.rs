@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::connection::{CheckFault, Connection as Stored, ConnectionState, NewConnection};
 use domain::connector::Mode;
 use domain::id::ConnectionId;
+use domain::inbox::Registration;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, named_params};
 
@@ -231,8 +232,16 @@ pub(super) fn abandon_rotation(db: &Connection, id: ConnectionId) -> Result<()> 
 }
 
 /// Deletes a connection. The database lets go of its inboxes, deletes its syncs and their runs, and
-/// orphans its streams: their records are removed in steps.
+/// orphans its streams: their records are removed in steps. What receives goes on, and its sender is
+/// told by hand from now on.
 pub(super) fn delete(db: &Connection, id: ConnectionId) -> Result<()> {
+    db.prepare_cached(
+        "update inboxes set registration = :by_hand
+         where connection = :id and not doomed and registration ->> 'state' <> 'socket'",
+    )?
+    .execute(named_params! {
+        ":by_hand": to_json(&Registration::ByHand)?, ":id": id.get(),
+    })?;
     changed_one(
         db.prepare_cached("delete from connections where id = :id")?
             .execute(named_params! { ":id": id.get() })?,

@@ -150,7 +150,7 @@ impl Keychain {
     /// The owners that this installation has secrets of, each with its generations.
     pub(super) async fn owners(self: &Arc<Self>) -> Result<Vec<(String, u32)>, Error> {
         let whole: BTreeSet<_> = self
-            .call(|store| all(store))
+            .call(all)
             .await?
             .into_iter()
             .filter(|found| found.installation == self.installation)
@@ -161,7 +161,7 @@ impl Keychain {
 
     /// The installations that have secrets in it, each with how many bundles.
     pub(super) async fn installations(self: &Arc<Self>) -> Result<BTreeMap<String, usize>, Error> {
-        let found: BTreeSet<_> = self.call(|store| all(store)).await?.into_iter().collect();
+        let found: BTreeSet<_> = self.call(all).await?.into_iter().collect();
         let mut bundles = BTreeMap::new();
         for Found { installation, .. } in found {
             *bundles.entry(installation).or_default() += 1;

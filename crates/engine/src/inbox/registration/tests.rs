@@ -90,7 +90,10 @@ async fn answer(
     let body = serde_json::from_str(&body).unwrap_or_default();
     sender.asked.lock().unwrap().push((format!("{method} {uri}"), body));
     sender.heard.notify_one();
-    let answer = sender.answers.lock().unwrap().pop_front().unwrap_or(json!({}));
+    let mut answer = sender.answers.lock().unwrap().pop_front().unwrap_or(json!({}));
+    if answer["echo"] == true {
+        answer["why"] = json!(format!("told: {}", sender.asked.lock().unwrap().last().unwrap().1));
+    }
     let status = answer["status"].as_u64().map_or(200, |status| u16::try_from(status).unwrap());
     (StatusCode::from_u16(status).unwrap(), axum::Json(answer))
 }
@@ -156,7 +159,7 @@ impl Bench {
     async fn register(&self, answers: impl IntoIterator<Item = Value>) -> Vec<(String, Value)> {
         self.sender.answers.lock().unwrap().extend(answers);
         let inbox = self.engine.inner.store.inbox(self.inbox).await.unwrap();
-        self.engine.register(&inbox, &mut BTreeSet::new()).await.unwrap();
+        self.engine.register(&inbox, false).await.unwrap();
         std::mem::take(&mut *self.sender.asked.lock().unwrap())
     }
 
@@ -276,6 +279,81 @@ async fn what_is_signed_with_the_secret_of_another_entry_or_of_the_last_registra
     assert_eq!(kept().await, ["s6", "s5", "s4", "s3"]);
 }
 
+#[tokio::test]
+async fn an_inbox_takes_no_connection_of_another_connector() {
+    let bench = Bench::start(UNLISTED).await;
+    let request = InboxRequest {
+        name: "Other".into(),
+        connector: "standard-webhooks".into(),
+        connection: Some(bench.connection),
+        by_hand: false,
+        socket: false,
+        settings: Default::default(),
+        secrets: Secrets::new(),
+    };
+
+    let outcome = bench.engine.create_inbox(request).await;
+
+    assert!(matches!(outcome, Err(Error::Field { field, .. }) if field == "connection"));
+}
+
+#[tokio::test]
+async fn where_nobody_knows_what_its_sender_signs_with_its_user_is_asked() {
+    let shared = UNLISTED.replace(" }\n", ", secret: { connection: hook_secret } }\n");
+    let mut bench = Bench::start(&shared).await;
+
+    bench.make(false).await;
+    let without = bench.engine.inbox(bench.inbox).await.unwrap();
+    bench.engine.delete_inbox(bench.inbox).await.unwrap();
+    bench.keep("hook_secret", "whsec_c2VjcmV0").await;
+    bench.make(false).await;
+    let with = bench.engine.inbox(bench.inbox).await.unwrap();
+
+    assert_eq!(without.inbox.inbox.registration, Registration::ByHand);
+    assert_eq!(without.missing_secrets, ["signing_secret"]);
+    assert_eq!(with.inbox.inbox.registration, Registration::Waiting);
+    assert_eq!(with.missing_secrets, [""; 0]);
+}
+
+#[tokio::test]
+async fn once_its_connection_is_deleted_an_inbox_is_told_by_hand() {
+    let bench = Bench::start(UNLISTED).await;
+    bench.register([json!({ "id": "7" })]).await;
+
+    bench.engine.delete_connection(bench.connection).await.unwrap();
+
+    assert_eq!(paths(&bench.sender.asked.lock().unwrap()), ["DELETE /hooks/7"]);
+    let inbox = bench.engine.inner.store.inbox(bench.inbox).await.unwrap();
+    assert_eq!(inbox.inbox.registration, Registration::ByHand);
+}
+
+#[tokio::test]
+async fn a_secret_that_a_sender_is_told_is_shown_nowhere_when_it_refuses() {
+    let bench = Bench::start(
+        "register: { rest: { create: { post: /hooks, json: { s: '{{ secret }}' } }, id: .id }, secret: ours }\n\
+         errors: { message: .why }\n",
+    )
+    .await;
+    let inbox = bench.engine.inner.store.inbox(bench.inbox).await.unwrap();
+    let heard = bench.sender.clone();
+    // The sender says again what it was told.
+    bench.sender.answers.lock().unwrap().push_back(json!({ "status": 400, "echo": true }));
+
+    bench.engine.register(&inbox, false).await.unwrap();
+
+    let (_, told) = heard.asked.lock().unwrap()[0].clone();
+    let secret = told["s"].as_str().unwrap().to_owned();
+    assert!(secret.starts_with("whsec_"));
+    let inbox = bench.engine.inner.store.inbox(bench.inbox).await.unwrap();
+    let Registration::Failed { why, .. } = &inbox.inbox.registration else { panic!("{inbox:?}") };
+    assert!(why.contains("told: "), "{why}");
+    let exchanges = format!("{:?}", bench.engine.exchanges(bench.connection).await.unwrap());
+    assert!(exchanges.contains("/hooks"), "{exchanges}");
+    for shown in [why.as_str(), &exchanges] {
+        assert!(!shown.contains(&secret), "{shown}");
+    }
+}
+
 /// A sender with an entry for each inbox, which it lists nowhere.
 const UNLISTED: &str = "register: { rest: { create: { post: /hooks }, id: .id, remove: { delete: '/hooks/{{ id }}' } } }\n";
 
@@ -290,14 +368,13 @@ async fn a_sender_forgets_a_deleted_inbox_as_soon_as_it_can_be_told() {
 
     assert!(bench.engine.inboxes().await.unwrap().is_empty());
     bench.engine.switch_connection(bench.connection, false).await.unwrap();
-    let mut tried = BTreeSet::new();
     std::mem::take(&mut *bench.sender.asked.lock().unwrap());
-    withdrawal::finish(&bench.engine, &mut tried).await;
+    withdrawal::finish(&bench.engine).await;
     assert!(bench.sender.asked.lock().unwrap().is_empty(), "nobody could be told now");
 
     bench.engine.switch_connection(bench.connection, true).await.unwrap();
     for _ in 0..2 {
-        withdrawal::finish(&bench.engine, &mut tried).await;
+        withdrawal::finish(&bench.engine).await;
     }
 
     assert_eq!(paths(&bench.sender.asked.lock().unwrap()), ["DELETE /hooks/7"]);
@@ -313,7 +390,7 @@ async fn a_sender_that_refuses_to_forget_an_inbox_is_not_asked_again() {
         bench.sender.answers.lock().unwrap().push_back(json!({ "status": status }));
 
         bench.engine.delete_inbox(bench.inbox).await.unwrap();
-        withdrawal::finish(&bench.engine, &mut BTreeSet::new()).await;
+        withdrawal::finish(&bench.engine).await;
 
         let asked = bench.sender.asked.lock().unwrap().len();
         assert_eq!(asked, 1 + usize::from(again), "{status}");
@@ -591,7 +668,7 @@ async fn what_its_user_tells_by_hand_is_left_to_them_though_calls_could() {
     assert_eq!(inbox.secrets, None, "what is made by hand is signed with another");
     // It has an address that could be told.
     inbox.inbox.sandbox = true;
-    bench.engine.register(&inbox, &mut BTreeSet::new()).await.unwrap();
+    bench.engine.register(&inbox, false).await.unwrap();
     assert_eq!(*bench.sender.asked.lock().unwrap(), []);
 }
 

@@ -5,14 +5,13 @@
 //! still knows an address goes on sending to it, and may switch the whole account off for its
 //! failures.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::connection::ConnectionState;
-use domain::id::InboxId;
 use domain::inbox::Inbox;
+use futures::StreamExt as _;
 
-use super::Error;
+use super::{AT_ONCE, Error};
 use crate::outgoing::Error as Outgoing;
 use crate::{Engine, store};
 
@@ -43,23 +42,28 @@ pub(crate) async fn withdraw(engine: &Engine, inbox: &Inbox) -> bool {
     }
 }
 
-/// Takes back what could not be taken back when its inbox was deleted. What was `tried` is left
-/// alone; what can be tried now is in it from here on.
-pub(super) async fn finish(engine: &Engine, tried: &mut BTreeSet<InboxId>) {
+/// Takes back what could not be taken back when its inbox was deleted.
+pub(super) async fn finish(engine: &Engine) {
     let inboxes = match engine.inner.store.inboxes_to_withdraw().await {
         Ok(inboxes) => inboxes,
         Err(error) => return tracing::error!(%error, "deleted inboxes could not be read"),
     };
-    for inbox in inboxes {
-        let Some((connection, _)) = engine.sender_of(&inbox).await else { continue };
-        let ready = connection.connection.state == ConnectionState::Ready;
-        if !ready || !tried.insert(inbox.id) || !withdraw(engine, &inbox).await {
-            continue;
-        }
-        match engine.inner.store.let_inbox_go(inbox.id).await {
-            Ok(()) => engine.inner.housekeeping.notify_one(),
-            Err(error) => tracing::error!(%error, "a deleted inbox could not be let go"),
-        }
+    let turns = inboxes.into_iter().map(|inbox| finish_one(engine, inbox));
+    futures::stream::iter(turns.collect::<Vec<_>>())
+        .buffer_unordered(AT_ONCE)
+        .collect::<()>()
+        .await;
+}
+
+async fn finish_one(engine: &Engine, inbox: Inbox) {
+    let sender = engine.sender_of(&inbox).await;
+    let ready = sender.is_some_and(|(it, _)| it.connection.state == ConnectionState::Ready);
+    if !ready || !withdraw(engine, &inbox).await {
+        return;
+    }
+    match engine.inner.store.let_inbox_go(inbox.id).await {
+        Ok(()) => engine.inner.housekeeping.notify_one(),
+        Err(error) => tracing::error!(%error, "a deleted inbox could not be let go"),
     }
 }
 
