@@ -463,6 +463,14 @@ impl Reading {
         self.stage = Stage::Children(Children { began, reached: None, read: 0, refused: 0 });
     }
 
+    /// Reading for the parents that are due begins, or goes on: those that were refused are due
+    /// still, and are asked for and counted once more.
+    pub fn children_begin(&mut self) {
+        if let Stage::Children(children) = &mut self.stage {
+            children.refused = 0;
+        }
+    }
+
     /// Where reading for a parent begins, of which `kept` is stored. One that was never read before
     /// is read from the beginning.
     pub fn child_begins(&self, kept: Option<&str>, was_read: bool) -> Cursor {

@@ -217,7 +217,7 @@ pub enum ParentProgress {
     Reading,
     /// To its end.
     Done,
-    /// It could not be read: the next time it is read from the beginning.
+    /// It could not be read: it stays due, and the next time it is read from the beginning.
     Refused,
 }
 
@@ -688,6 +688,10 @@ impl Store {
     /// The next parent after the key `after` that is to be read for.
     pub async fn due_parent(&self, sync: SyncId, after: String) -> Result<Option<DueParent>> {
         self.read(move |reader| readings::due_parent(&reader.db, sync, &after)).await
+    }
+    /// Whether any parent of a sync has been read to its end, and is not due since.
+    pub async fn any_parent_is_read(&self, sync: SyncId) -> Result<bool> {
+        self.read(move |reader| readings::any_parent_is_read(&reader.db, sync)).await
     }
     /// What the full reading under way has seen.
     pub async fn seen(&self, sync: SyncId, reading: i64) -> Result<Seen> {

@@ -40,7 +40,9 @@ pub(super) fn note_parents(db: &Connection, sync: i64, parents: &Parents) -> Res
             )?
             .execute(named_params! {
                 ":cursor": cursor,
-                ":due": *progress == ParentProgress::Reading,
+                // One that was refused stays due: where only changed parents are listed, nothing
+                // else would bring it back.
+                ":due": *progress != ParentProgress::Done,
                 ":progress": match progress {
                     ParentProgress::Reading => 0,
                     ParentProgress::Done => 1,
@@ -100,6 +102,13 @@ pub(super) fn due_parent(db: &Connection, sync: SyncId, after: &str) -> Result<O
             })
         })
         .optional()?)
+}
+
+/// Whether a parent has been read to its end, and is not due since.
+pub(super) fn any_parent_is_read(db: &Connection, sync: SyncId) -> Result<bool> {
+    Ok(db
+        .prepare_cached("select 1 from sync_parents where sync = ?1 and not due limit 1")?
+        .exists([sync.get()])?)
 }
 
 /// What the full reading of a sync has seen.

@@ -3,7 +3,7 @@
 //! Parents are listed first, into the store; then records are read for each that is due, in the
 //! order of their keys, and with its last page a parent is due no more. So a run that is stopped
 //! anywhere goes on with the page after the last one that was written, however many parents there
-//! are. A parent that the other side refuses is left for the next run and does not keep the others
+//! are. A parent that the other side refuses stays due for the next run and does not keep the others
 //! from being read.
 
 use std::sync::Arc;
@@ -33,8 +33,10 @@ impl Reader<'_> {
         let refused = self.read_for_each_due(reading).await?;
 
         let Stage::Children(children) = &reading.stage else { return Ok(()) };
-        if let (Some(error), 0) = (refused, children.read) {
-            // Nothing was read: that is no run. The next one lists the parents anew.
+        let nothing_is_read = children.read == 0
+            && !self.engine.inner.store.any_parent_is_read(self.run.sync).await?;
+        if let Some(error) = refused.filter(|_| nothing_is_read) {
+            // All refuse: that is no run. The next one reads for them, changed or not.
             reading.stage = Stage::Records;
             self.commit(SyncPage { cursor: Some(reading.to_text()), ..self.nothing() }).await?;
             return Err(error.into());
@@ -57,6 +59,7 @@ impl Reader<'_> {
         reading: &mut Reading,
     ) -> Result<Option<outgoing::Error>, Failure> {
         let store = &self.engine.inner.store;
+        reading.children_begin();
         let mut refused = None;
         let mut after = String::new();
         while let Some(due) = store.due_parent(self.run.sync, after).await? {

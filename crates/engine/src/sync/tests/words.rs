@@ -327,6 +327,35 @@ async fn a_parent_that_is_refused_does_not_keep_others_from_being_read() {
 }
 
 #[tokio::test]
+async fn a_parent_that_was_refused_is_read_for_though_it_is_not_listed_as_changed() {
+    let bench = Bench::start().await;
+    let forbidden = || Reply::Status(StatusCode::FORBIDDEN, &[]);
+    bench.api.replies([page(1..=2, None), forbidden(), forbidden()]);
+    let sync = bench.sync("notes", None).await;
+    assert_eq!(code(&bench.end(sync, 1).await), "forbidden");
+
+    bench.api.replies([listed(&[], None), forbidden(), listed(&[2], None)]);
+    let second = bench.run_again(sync, 2).await;
+    assert_eq!((code(&second), second.counts.inserted), ("done", 1));
+    assert_eq!(note(&second), "Test refused 1 of orders; they are tried again with the next run.");
+
+    // One parent that refuses for good does not make a failure of every run.
+    bench.api.replies([listed(&[], None), forbidden()]);
+    assert_eq!(code(&bench.run_again(sync, 3).await), "done");
+
+    bench.api.replies([listed(&[], None), listed(&[1], None)]);
+    let last = bench.run_again(sync, 4).await;
+    assert_eq!((code(&last), note(&last)), ("done", ""));
+    let asked = bench.asked_since(3).await;
+    let children: Vec<_> = asked.iter().filter(|path| path.ends_with("/notes")).collect();
+    assert_eq!(
+        children,
+        ["/orders/1/notes", "/orders/2/notes", "/orders/1/notes", "/orders/1/notes"]
+    );
+    assert_eq!(bench.live_and_gone().await.0, ["1/1", "2/2"]);
+}
+
+#[tokio::test]
 async fn a_full_reading_of_all_parents_finds_what_is_gone() {
     let bench = Bench::start().await;
     bench.api.replies([page(1..=2, None), listed(&[1, 2], None), listed(&[3], None)]);
