@@ -250,6 +250,36 @@ async fn garbage_is_answered_and_hurts_nobody() {
 }
 
 #[tokio::test]
+async fn a_token_that_comes_while_nothing_can_be_compared_with_it_is_shown_nowhere() {
+    let app = TestApp::start().await;
+    let body = json!({
+        "name": "Till", "connector": "any",
+        "settings": { "proof": "token", "signature": "x-shop-check" },
+        "secrets": { "signing_secret": "canary-of-the-till" },
+    });
+    let made = app.post("/api/inboxes", body).await.json();
+    let local = made["local_url"].as_str().unwrap();
+    app.vault.lock(true);
+
+    let client = reqwest::Client::new();
+    for url in [local, &format!("{local}x")] {
+        let knock = client.post(url).header("x-shop-check", "canary-of-the-till").body("{}");
+        assert!(!knock.send().await.unwrap().status().is_success());
+    }
+
+    let noted = async |app: &TestApp| {
+        let refusals = app.read("/api/refusals").await["refusals"].as_array().unwrap().clone();
+        (refusals.len() == 2).then_some(refusals)
+    };
+    for refusal in app.until("both refusals", noted).await {
+        let path = format!("/api/refusals/{}", refusal["id"].as_str().unwrap());
+        let shown = app.read(&path).await.to_string();
+        assert!(shown.contains("x-shop-check"), "{shown}");
+        assert!(!shown.contains("canary"), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn a_vault_that_is_locked_later_stops_nothing() {
     let app = TestApp::start().await;
     let inbox = app.inbox("standard-webhooks").await;
