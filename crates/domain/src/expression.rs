@@ -70,8 +70,9 @@ pub struct Expression {
     /// The names that it goes along, where that is all it does.
     path: Option<Arc<[Box<str>]>>,
     filter: Arc<jaq_core::Filter<Run>>,
-    /// What `$settings` is, where it speaks of that: nothing before [`Expression::bind`].
-    settings: Option<Json>,
+    /// What `$settings` or `$value` is, where it speaks of that: nothing before
+    /// [`Expression::bind`].
+    variable: Option<Json>,
 }
 
 /// Why a text is not an expression.
@@ -106,6 +107,9 @@ pub enum RunError {
 /// The variable by which jq of a stream speaks of the settings of a connection.
 const SETTINGS: &str = "$settings";
 
+/// The variable by which jq of an answer speaks of the value that is answered.
+const VALUE: &str = "$value";
+
 /// What native functions know of the run: the time.
 pub(crate) struct Run;
 
@@ -133,7 +137,7 @@ impl Expression {
     ///
     /// When it is not jq, or calls what is not listed here.
     pub fn compile(text: &str) -> Result<Self, CompileError> {
-        Self::compiled(text, false)
+        Self::compiled(text, None)
     }
 
     /// The same, where it may speak of `$settings`, which [`Expression::bind`] then says.
@@ -142,10 +146,19 @@ impl Expression {
     ///
     /// As [`Expression::compile`].
     pub fn with_settings(text: &str) -> Result<Self, CompileError> {
-        Self::compiled(text, true)
+        Self::compiled(text, Some(SETTINGS))
     }
 
-    fn compiled(text: &str, may_ask: bool) -> Result<Self, CompileError> {
+    /// The same, where it may speak of `$value`, which [`Expression::bind`] then says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Expression::compile`].
+    pub fn with_value(text: &str) -> Result<Self, CompileError> {
+        Self::compiled(text, Some(VALUE))
+    }
+
+    fn compiled(text: &str, variable: Option<&'static str>) -> Result<Self, CompileError> {
         let error = |problem: String| CompileError { text: text.into(), problem };
         if text.len() > MAX_LENGTH {
             return Err(error(format!("it is longer than {MAX_LENGTH} bytes")));
@@ -157,7 +170,7 @@ impl Expression {
         let term = jaq_core::load::parse(text, |parser| parser.term()).unwrap_or_default();
         check(&term).map_err(error)?;
         let names = needed(&term);
-        let asks = may_ask && speaks_of(&term, SETTINGS);
+        let asked = variable.filter(|name| speaks_of(&term, name));
         let definitions =
             DEFINITIONS.iter().filter(|definition| names.contains(definition.name)).cloned();
 
@@ -167,26 +180,26 @@ impl Expression {
             .map_err(|errors| error(describe_load(&errors)))?;
         let filter = jaq_core::Compiler::default()
             .with_funs(natives(&names))
-            .with_global_vars(asks.then_some(SETTINGS))
+            .with_global_vars(asked)
             .compile(modules)
             .map_err(|errors| error(describe_compile(&errors)))?;
         Ok(Self {
             text: text.into(),
             path: plain_path(text),
             filter: Arc::new(filter),
-            settings: asks.then(Json::default),
+            variable: asked.map(|_| Json::default()),
         })
     }
 
     /// Whether it speaks of `$settings`.
     pub fn speaks_of_settings(&self) -> bool {
-        self.settings.is_some()
+        self.variable.is_some()
     }
 
-    /// Says what `$settings` is, where it speaks of that.
-    pub fn bind(&mut self, settings: &Json) {
-        if let Some(bound) = &mut self.settings {
-            bound.clone_from(settings);
+    /// Says what its variable is, where it speaks of one.
+    pub fn bind(&mut self, value: &Json) {
+        if let Some(bound) = &mut self.variable {
+            bound.clone_from(value);
         }
     }
 
@@ -245,10 +258,8 @@ impl Expression {
     /// What it yields, one by one. To be called [`within`] a budget.
     fn run(&self, input: &Json, now: Timestamp) -> impl Iterator<Item = Result<Json, RunError>> {
         let data = RunData { lut: &self.filter.lut, now };
-        let context = Ctx::new(
-            data,
-            Vars::new(self.settings.iter().map(|settings| Metered(settings.0.clone()))),
-        );
+        let context =
+            Ctx::new(data, Vars::new(self.variable.iter().map(|value| Metered(value.0.clone()))));
         self.filter.id.run::<Run>((context, Metered(input.0.clone()))).map(|output| {
             match jaq_core::unwrap_valr(output) {
                 Ok(value) => Ok(Json(value.0)),

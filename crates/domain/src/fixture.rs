@@ -237,8 +237,10 @@ impl Delivery {
         let found = match (&self.expect, verdict) {
             (Expect::Handshake(expected), verdict) => {
                 let proved = if verdict.is_ok() { Proved::Yes } else { Proved::No };
-                let answer = self.request.with(&body, |request| {
-                    handshake::answer(webhooks, request, &self.settings, proved, self.at)
+                let answer = self.given(|given| {
+                    self.request.with(&body, |request| {
+                        handshake::answer(webhooks, request, given, proved, self.at)
+                    })
                 });
                 let answer = answer.ok_or("expected an answer, but it is no handshake")?;
                 expected.compare(&answer)?;
@@ -251,7 +253,7 @@ impl Delivery {
             (Expect::Refused(reason), verdict) => {
                 self.refused_as(*reason, verdict)?;
                 let status = webhooks.answer.refused;
-                let answer = handshake::Answer { status, headers: Vec::new(), body: String::new() };
+                let answer = handshake::Answer { status, ..handshake::Answer::default() };
                 return self.answered.as_ref().map_or(Ok(()), |expected| expected.compare(&answer));
             }
             (Expect::Accepted(expected), Ok(verified)) => {
@@ -309,19 +311,24 @@ impl Delivery {
         body: &[u8],
         at: Timestamp,
     ) -> Result<Verified, signature::Error> {
+        self.given(|given| {
+            request.with(body, |request| signature::verify(&webhooks.verify, request, given, at))
+        })
+    }
+
+    fn given<T>(&self, f: impl FnOnce(&Given<'_>) -> T) -> T {
         let mut secrets = Secrets::new();
         for (name, values) in &self.secrets {
             for value in values.values() {
                 secrets.add(name, Secret::new(value.clone()));
             }
         }
-        let given = Given {
+        f(&Given {
             secrets: &secrets,
             settings: &self.settings,
             documents: &self.certificates,
             trust_anchor: self.trust_anchor_pem.as_deref(),
-        };
-        request.with(body, |request| signature::verify(&webhooks.verify, request, &given, at))
+        })
     }
 
     fn refused_as(

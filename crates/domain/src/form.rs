@@ -13,7 +13,8 @@ pub fn is_form(content_type: &str) -> bool {
     is_urlencoded(content_type) || boundary(content_type).is_some()
 }
 
-fn is_urlencoded(content_type: &str) -> bool {
+/// Whether a body of this content type is a form of names and values alone, without files.
+pub fn is_urlencoded(content_type: &str) -> bool {
     essence(content_type).eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 

@@ -33,7 +33,9 @@ use crate::event::{Proof, ProofDetail};
 use crate::refusal::Reason;
 use crate::secret::{Secret, Secrets};
 
+pub(crate) use self::digest::answer_to;
 pub use self::request::Request;
+pub(crate) use self::token::same;
 
 /// What a request is checked with.
 #[derive(Debug, Clone, Copy)]
@@ -278,7 +280,7 @@ fn unsigned(scheme: &str) -> Verified {
 
 impl Given<'_> {
     /// The values of a secret, the newest first; of a setting where there is no such secret.
-    fn values(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn values(&self, name: &str) -> Vec<&str> {
         let secrets = self.secrets.all(name).iter().map(Secret::expose);
         let mut values: Vec<_> = secrets.filter(|text| !text.trim().is_empty()).collect();
         if values.is_empty() {
@@ -490,6 +492,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+#[cfg(test)]
+mod pieces;
 #[cfg(test)]
 mod schemes;
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod auth;
 mod call;
 mod check;
 mod field;
+mod handshake;
 mod limit;
 mod link;
 mod load;
@@ -45,6 +46,7 @@ pub use self::auth::{
 };
 pub use self::call::{Ask, Body, Call, Graphql, Method, Pairs, Tree, render_headers};
 pub use self::field::{Choices, Field, Fields, FormField};
+pub use self::handshake::{Digest, DigestKey, Echo, EchoPlace, Handshake, Ping, Reply, Value};
 pub use self::limit::{
     Answered, Bucket, CostInBody, Errors, In200, Limit, LimitHeaders, LimitParts, Refusals, Reset,
     ResetUnit, RetryAfter, Size, Tier, TierBy, Used,
@@ -79,8 +81,8 @@ pub use self::verify::{
     Rule, SIGNING_SECRET, Scheme, Signed, TokenAt, TokenEqual, Verify, When,
 };
 pub use self::webhook::{
-    AboutRule, AnswerRule, ByType, Dedupe, Envelope, EventMethod, GivesUp, Handshake, OtherAnswer,
-    Pick, Ping, Reply, Webhooks,
+    AboutRule, AnswerRule, ByType, Dedupe, Envelope, EventMethod, GivesUp, OtherAnswer, Pick,
+    Webhooks,
 };
 use crate::expression::Expression;
 use crate::template::Template;

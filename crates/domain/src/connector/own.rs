@@ -252,7 +252,8 @@ fn place(setting: &'static str, text: &str) -> Result<Place, Mistake> {
     )
 }
 
-fn is_header(text: &str) -> bool {
+/// Whether it may be the name of a header.
+pub(super) fn is_header(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(fits)
 }

@@ -140,7 +140,7 @@ pub enum Piece {
     /// The registered address, whole.
     Url(UrlForm),
     /// The fields of a form, sorted by name: name and value of each, with nothing between them.
-    /// Nothing where the body is no form.
+    /// Nothing where there is no body; another body is refused, unless it is signed as well.
     SortedForm,
     /// The secret, where it is a part of what goes into a digest.
     Secret,

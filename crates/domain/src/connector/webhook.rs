@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::field::{Field, Fields, FormField};
+use super::handshake::Handshake;
 use super::one_of::OneOrMany;
 use super::one_of::one_of;
 use super::own;
@@ -75,14 +76,7 @@ impl Webhooks {
     /// The settings that its rules speak of, for checks.
     pub(super) fn used_settings(&self) -> Vec<&str> {
         let mut names = self.verify.settings();
-        for handshake in &self.handshake {
-            match &handshake.reply {
-                Reply::OptionsOrigin { origins, .. } | Reply::Cors { origins } => {
-                    names.push(origins)
-                }
-                Reply::Echo(_) | Reply::EchoJson(_) | Reply::Ping(_) | Reply::Head => {}
-            }
-        }
+        names.extend(self.handshake.iter().flat_map(Handshake::settings));
         names.extend(self.answer.redirect.as_deref());
         names
     }
@@ -91,7 +85,11 @@ impl Webhooks {
     /// uses it does not match the field's pattern.
     pub fn secret_fields(&self) -> Vec<FormField> {
         let mut fields: Vec<_> = form(&self.secrets, true);
-        for name in self.verify.secrets() {
+        let asked = self.handshake.iter().filter_map(Handshake::secret);
+        for name in self.verify.secrets().into_iter().chain(asked) {
+            if fields.iter().any(|field| field.name == name) {
+                continue;
+            }
             if self.secrets.contains_key(name) || self.settings.contains_key(name) {
                 continue;
             }
@@ -100,6 +98,10 @@ impl Webhooks {
                 _ => Field::titled("Signing secret", "The sender shows it with the webhook."),
             };
             fields.push(FormField { name: name.into(), field, secret: true });
+        }
+        // The sender itself says it.
+        for field in fields.iter_mut().filter(|field| self.keeps(&field.name)) {
+            field.field.optional = true;
         }
         for FormField { name, field, .. } in &mut fields {
             if field.pattern.is_none() {
@@ -115,6 +117,7 @@ impl Webhooks {
     pub fn known_secrets(&self) -> Vec<&str> {
         let mut names: Vec<_> = self.secrets.keys().map(String::as_str).collect();
         names.extend(self.verify.secrets());
+        names.extend(self.handshake.iter().filter_map(Handshake::secret));
         names.extend([SIGNING_SECRET, PUBLIC_KEY]);
         names.sort_unstable();
         names.dedup();
@@ -133,6 +136,11 @@ impl Webhooks {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// Whether the sender says this secret in a handshake.
+    fn keeps(&self, name: &str) -> bool {
+        self.handshake.iter().any(|handshake| handshake.keeps() == Some(name))
     }
 
     /// What else an inbox needs, as a form shows it.
@@ -521,141 +529,6 @@ super::one_of::text_list_or_object! {
         other => Err(format!("unknown word `{other}`, expected one of `body`, `array`, `cloudevents`")),
     },
     object: WrittenEnvelope => Envelope::try_from,
-}
-
-/// A question of a sender whether an address is right, and what it is answered.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(try_from = "WrittenHandshake")]
-pub struct Handshake {
-    /// For which requests, over the body (the query where there is none); all where it is not
-    /// given.
-    pub when: Option<Expression>,
-    /// Whether it is answered although nobody signed it. HEAD, GET and OPTIONS never are signed.
-    pub unsigned: bool,
-    /// What is answered.
-    pub reply: Reply,
-}
-
-/// What a handshake is answered with.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Reply {
-    /// This value, as plain text.
-    Echo(Pick),
-    /// This value, as JSON.
-    EchoJson(Expression),
-    /// What stands here.
-    Ping(Ping),
-    /// Nothing, to HEAD.
-    Head,
-    /// That the asking origin may send, to the OPTIONS of CloudEvents.
-    OptionsOrigin {
-        /// The setting that lists the origins, parted by commas or spaces: `*` is any.
-        origins: String,
-        /// How many a minute.
-        rate: Option<u32>,
-    },
-    /// That pages of these origins may send, to the OPTIONS of a browser.
-    Cors {
-        /// The setting that lists the origins, parted by commas or spaces: `*` or nothing is any.
-        origins: String,
-    },
-}
-
-/// A fixed answer.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Ping {
-    /// The status. Where it is not given: 200 with a body, and that of `answer` without.
-    #[serde(default)]
-    pub status: Option<u16>,
-    /// JSON.
-    #[serde(default)]
-    pub json: Option<serde_json::Value>,
-    /// Text.
-    #[serde(default)]
-    pub body: Option<String>,
-    /// What kind of text that is.
-    #[serde(default)]
-    pub content_type: Option<String>,
-}
-
-/// The written form of a [`Handshake`].
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Handshake")]
-pub(crate) struct WrittenHandshake {
-    /// For which requests, over the body; over the query where there is no body.
-    when: Option<Expression>,
-    /// Whether it is answered although nobody signed it.
-    #[serde(default)]
-    unsigned: bool,
-    /// Answer this value, as plain text.
-    echo: Option<Pick>,
-    /// Answer this value of the body, as JSON.
-    echo_json: Option<Expression>,
-    /// Answer what stands here: `ping: { status: 204 }`, `ping: { json: { type: 1 } }`, `ping: {}`.
-    ping: Option<Ping>,
-    /// Answer HEAD with nothing: `head_ok: true`.
-    head_ok: Option<bool>,
-    /// Answer the OPTIONS of CloudEvents.
-    options_origin: Option<WrittenOptionsOrigin>,
-    /// Answer the OPTIONS of a browser: `cors: { origins: allowed_origins }`.
-    cors: Option<WrittenCors>,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "OptionsOrigin")]
-struct WrittenOptionsOrigin {
-    /// The setting that lists the origins.
-    origins: String,
-    /// How many a minute.
-    rate: Option<u32>,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Cors")]
-struct WrittenCors {
-    /// The setting that lists the origins.
-    origins: String,
-}
-
-impl TryFrom<WrittenHandshake> for Handshake {
-    type Error = String;
-
-    fn try_from(written: WrittenHandshake) -> Result<Self, String> {
-        let reply = one_of([
-            ("echo", written.echo.map(Reply::Echo)),
-            ("echo_json", written.echo_json.map(Reply::EchoJson)),
-            ("ping", written.ping.map(Reply::Ping)),
-            ("head_ok", written.head_ok.filter(|ok| *ok).map(|_| Reply::Head)),
-            (
-                "options_origin",
-                written
-                    .options_origin
-                    .map(|it| Reply::OptionsOrigin { origins: it.origins, rate: it.rate }),
-            ),
-            ("cors", written.cors.map(|it| Reply::Cors { origins: it.origins })),
-        ])?;
-        if let Reply::Ping(ping) = &reply
-            && ping.json.is_some()
-            && ping.body.is_some()
-        {
-            return Err("`json` and `body` exclude each other".into());
-        }
-        Ok(Self { when: written.when, unsigned: written.unsigned, reply })
-    }
-}
-
-impl JsonSchema for Handshake {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        WrittenHandshake::schema_name()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        WrittenHandshake::json_schema(generator)
-    }
 }
 
 /// What a sender is answered.

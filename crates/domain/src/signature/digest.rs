@@ -9,9 +9,9 @@ use subtle::ConstantTimeEq;
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
-use super::message::Message;
+use super::message::{self, Message};
 use super::{BASE64, Error, Given, Request, malformed};
-use crate::connector::{Hash, Key, KeyEncoding, Place};
+use crate::connector::{Digest as Question, DigestKey, Encoding, Hash, Key, KeyEncoding, Place};
 
 /// Which of the secrets, counted from 1, made one of `signatures` over one of `messages`.
 pub(super) fn keyed(
@@ -37,6 +37,25 @@ pub(super) fn plain(
 ) -> Result<u32, Error> {
     fitting(secret, given, signatures, |secret| {
         Some(messages.iter().map(|message| digest(hash, secret.as_bytes(), message)).collect())
+    })
+}
+
+/// The digest of a question, made with the newest secret; none where there is none, or something of
+/// the question is missing.
+pub(crate) fn answer_to(
+    rule: &Question,
+    request: &Request<'_>,
+    given: &Given<'_>,
+) -> Option<String> {
+    let message = message::asked(&rule.message, request, given).ok()?;
+    let secret = *given.values(rule.key.name()).first()?;
+    let digest = match &rule.key {
+        DigestKey::Keyed(key) => tag(rule.hash, &key_of(key, secret)?, &message),
+        DigestKey::Piece(_) => digest(rule.hash, secret.as_bytes(), &message),
+    };
+    Some(match rule.encoding {
+        Encoding::Hex => hex::encode(digest),
+        Encoding::Base64 => BASE64.encode(digest),
     })
 }
 
@@ -126,7 +145,7 @@ pub(super) fn check_body(place: &Place, request: &Request<'_>) -> Result<(), Err
             let fits = Sha256::digest(request.body).as_slice().ct_eq(&written);
             if bool::from(fits) { Ok(()) } else { Err(Error::Mismatch) }
         }
-        None if request.body.is_empty() || request.is_form() => Ok(()),
+        None if request.is_fields() => Ok(()),
         None => Err(Error::Unsigned(place.what())),
     }
 }

@@ -4,6 +4,7 @@
 //! has the name that the connector says. Where its address comes from the request, its host is
 //! looked at before anybody fetches it: a sender chooses that address.
 
+use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
     RsaPublicKeyComponents, VerificationAlgorithm,
@@ -11,6 +12,7 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use ed25519_dalek::VerifyingKey;
 use jiff::Timestamp;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use serde::Deserialize;
@@ -60,12 +62,21 @@ impl Kind {
 pub(super) enum Key {
     Parsed(Box<ParsedPublicKey>),
     Rsa(RsaPublicKeyComponents<Vec<u8>>),
+    Ed25519(VerifyingKey),
 }
 
 impl Key {
     /// From a raw key, or one in DER; none where it is of another kind.
     fn of(kind: Kind, bytes: &[u8]) -> Option<Self> {
-        ParsedPublicKey::new(kind.algorithm(), bytes).ok().map(|key| Self::Parsed(Box::new(key)))
+        let key = ParsedPublicKey::new(kind.algorithm(), bytes).ok()?;
+        if kind != Kind::Ed25519 {
+            return Some(Self::Parsed(Box::new(key)));
+        }
+        // Its own bytes stand at the end, in whichever form it was given.
+        let der = key.as_der().ok()?;
+        let key = VerifyingKey::from_bytes(der.as_ref().last_chunk()?).ok()?;
+        // With such a key there are signatures that fit every message.
+        (!key.is_weak()).then_some(Self::Ed25519(key))
     }
 
     /// Whether `signature` was made over `message` with the private key that belongs to it.
@@ -73,6 +84,8 @@ impl Key {
         match self {
             Self::Parsed(key) => key.verify_sig(message, signature).is_ok(),
             Self::Rsa(key) => key.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature).is_ok(),
+            Self::Ed25519(key) => ed25519_dalek::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()),
         }
     }
 }

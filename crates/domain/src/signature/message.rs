@@ -65,27 +65,22 @@ fn message<'a>(
 ) -> Result<Message<'a>, Error> {
     let parts = rule.message.iter().map(|piece| {
         Ok(Part::Bytes(match piece {
-            Piece::Body => request.body.into(),
-            Piece::BodyCrc32 => owned(crc32fast::hash(request.body).to_string()),
-            Piece::Method => request.method.as_bytes().into(),
-            Piece::Path => request.path().as_bytes().into(),
             Piece::Url(_) => owned(address),
             Piece::SortedForm => match &rule.body_sha256 {
                 // The address says what is in the body then.
                 Some(place) if request.at(place)?.is_some() => Cow::default(),
-                _ => owned(sorted(request)),
+                // Asked for by what comes after: it is missing.
+                Some(_) => owned(sorted(request)),
+                None if request.is_fields() || rule.message.contains(&Piece::Body) => {
+                    owned(sorted(request))
+                }
+                // Nothing of it would be signed, and whoever has seen one signature of the rest
+                // could send what he likes.
+                None => return Err(Error::Malformed("a body that is no form".into())),
             },
             Piece::Secret => return Ok(Part::Secret),
-            Piece::Text(text) => text.as_bytes().into(),
-            Piece::At(place) => match request.needed(place)? {
-                Cow::Borrowed(text) => text.as_bytes().into(),
-                Cow::Owned(text) => owned(text),
-            },
             Piece::Item(name) => owned(rule.carrier.item(carried, name)?),
-            Piece::Setting(name) => match given.values(name).first() {
-                Some(value) => owned(value.trim()),
-                None => return Err(Error::NoSecret(name.clone())),
-            },
+            piece => plain(piece, request, given)?,
         }))
     });
     parts.collect::<Result<_, _>>().map(Message)
@@ -93,6 +88,50 @@ fn message<'a>(
 
 fn owned<'a>(text: impl Into<String>) -> Cow<'a, [u8]> {
     Cow::Owned(text.into().into_bytes())
+}
+
+/// What a question is digested as. The address stands in it without what the question adds to it.
+pub(super) fn asked<'a>(
+    pieces: &'a [Piece],
+    request: &Request<'a>,
+    given: &Given<'a>,
+) -> Result<Message<'a>, Error> {
+    let parts = pieces.iter().map(|piece| {
+        Ok(Part::Bytes(match piece {
+            Piece::Secret => return Ok(Part::Secret),
+            Piece::Url(_) => owned(request.url.split(['?', '#']).next().unwrap_or_default()),
+            piece => plain(piece, request, given)?,
+        }))
+    });
+    parts.collect::<Result<_, _>>().map(Message)
+}
+
+/// A piece that is the same whatever carries the signature.
+fn plain<'a>(
+    piece: &'a Piece,
+    request: &Request<'a>,
+    given: &Given<'a>,
+) -> Result<Cow<'a, [u8]>, Error> {
+    Ok(match piece {
+        Piece::Body => request.body.into(),
+        Piece::BodyCrc32 => owned(crc32fast::hash(request.body).to_string()),
+        Piece::Method => request.method.as_bytes().into(),
+        Piece::Path => request.path().as_bytes().into(),
+        Piece::Text(text) => text.as_bytes().into(),
+        Piece::At(place) => bytes(request.needed(place)?),
+        Piece::Setting(name) => match given.values(name).first() {
+            Some(value) => owned(value.trim()),
+            None => return Err(Error::NoSecret(name.clone())),
+        },
+        Piece::Url(_) | Piece::SortedForm | Piece::Secret | Piece::Item(_) => Cow::default(),
+    })
+}
+
+fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => text.as_bytes().into(),
+        Cow::Owned(text) => owned(text),
+    }
 }
 
 /// The fields of a form by name, each value once: name and value, with nothing between them.

@@ -60,6 +60,11 @@ impl<'a> Request<'a> {
         form::is_form(&self.content_type())
     }
 
+    /// Whether its fields are all that there is in its body: a form without files, or nothing.
+    pub(super) fn is_fields(&self) -> bool {
+        self.body.is_empty() || form::is_urlencoded(&self.content_type())
+    }
+
     /// What kind of body it has; empty where it does not say.
     pub(crate) fn content_type(&self) -> String {
         self.text("content-type").unwrap_or_default()

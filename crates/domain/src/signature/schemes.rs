@@ -13,8 +13,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const B: &str = r#"{"id":"evt_1","type":"x"}"#;
-const AT: i64 = 1_700_000_000;
+pub(super) const B: &str = r#"{"id":"evt_1","type":"x"}"#;
+pub(super) const AT: i64 = 1_700_000_000;
 
 fn rule(yaml: &str) -> Verify {
     serde_saphyr::from_str(yaml).unwrap_or_else(|error| panic!("{yaml}: {error}"))
@@ -22,22 +22,22 @@ fn rule(yaml: &str) -> Verify {
 
 /// A signed request with all that it takes to check it.
 #[derive(Clone)]
-struct Case {
-    rule: Verify,
-    secrets: Vec<(String, String)>,
-    settings: BTreeMap<String, String>,
-    documents: BTreeMap<String, String>,
-    anchor: Option<String>,
-    method: &'static str,
-    url: String,
-    query: Option<String>,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-    at: Timestamp,
+pub(super) struct Case {
+    pub(super) rule: Verify,
+    pub(super) secrets: Vec<(String, String)>,
+    pub(super) settings: BTreeMap<String, String>,
+    pub(super) documents: BTreeMap<String, String>,
+    pub(super) anchor: Option<String>,
+    pub(super) method: &'static str,
+    pub(super) url: String,
+    pub(super) query: Option<String>,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+    pub(super) at: Timestamp,
 }
 
 impl Case {
-    fn new(yaml: &str, secret: &str, headers: &[(&str, &str)], body: &[u8]) -> Self {
+    pub(super) fn new(yaml: &str, secret: &str, headers: &[(&str, &str)], body: &[u8]) -> Self {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         Self {
             rule: rule(yaml),
@@ -54,32 +54,32 @@ impl Case {
         }
     }
 
-    fn secret(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(super) fn secret(mut self, name: &str, value: impl Into<String>) -> Self {
         self.secrets.push((name.into(), value.into()));
         self
     }
 
-    fn setting(mut self, name: &str, value: &str) -> Self {
+    pub(super) fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.insert(name.into(), value.into());
         self
     }
 
-    fn url(mut self, url: &str) -> Self {
+    pub(super) fn url(mut self, url: &str) -> Self {
         self.url = url.into();
         self
     }
 
-    fn at(mut self, time: &str) -> Self {
+    pub(super) fn at(mut self, time: &str) -> Self {
         self.at = time.parse().unwrap();
         self
     }
 
-    fn header(&mut self, name: &str) -> &mut String {
+    pub(super) fn header(&mut self, name: &str) -> &mut String {
         let found = self.headers.iter_mut().find(|(other, _)| other == name);
         &mut found.unwrap_or_else(|| panic!("there is no {name}")).1
     }
 
-    fn check(&self) -> Result<Verified, Error> {
+    pub(super) fn check(&self) -> Result<Verified, Error> {
         let mut secrets = Secrets::new();
         for (name, value) in &self.secrets {
             secrets.add(name, Secret::new(value.clone()));
@@ -104,7 +104,7 @@ impl Case {
 
     /// It is believed; and not with any byte of the body changed, nor with any letter of these
     /// headers.
-    fn holds(&self, signed: &[&str]) {
+    pub(super) fn holds(&self, signed: &[&str]) {
         let verified = self.check().unwrap_or_else(|error| panic!("{:?}: {error}", self.headers));
         assert_eq!(verified.proof, Proof::Verified);
         if verified.covers_body {
@@ -395,7 +395,8 @@ fn mailgun_signs_within_the_body() {
 
 const TWILIO: &str = "hmac: { sha1: [{ url: { port: either } }, sorted_form], key: signing_secret, header: x-twilio-signature, encoding: base64, body_sha256: { query: bodySHA256 } }";
 const TWILIO_FORM: &str = "CallSid=CA1234567890ABCDE&Caller=%2B14158675310&Digits=1234&From=%2B14158675310&To=%2B18005551212";
-const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+pub(super) const FORM: (&str, &str) =
+    ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
 
 #[test]
 fn twilio_signs_the_address_and_the_sorted_form() {
@@ -426,7 +427,7 @@ fn twilio_signs_the_address_and_the_sorted_form() {
 
 impl Case {
     /// Refused with any letter of the header changed.
-    fn holds_signature_only(&self, name: &str) {
+    pub(super) fn holds_signature_only(&self, name: &str) {
         let length = self.clone().header(name).len();
         for place in 0..length {
             let mut forged = self.clone();
@@ -438,7 +439,7 @@ impl Case {
     }
 }
 
-fn twilio(token: &str, signed: &str) -> String {
+pub(super) fn twilio(token: &str, signed: &str) -> String {
     let message = message::Message::of([signed.as_bytes()]);
     BASE64.encode(digest::tag(crate::connector::Hash::Sha1, token.as_bytes(), &message))
 }
@@ -644,7 +645,7 @@ fn a_token_is_found_where_the_connector_says() {
 
 const ED25519_PREFIX: &str = "302a300506032b6570032100";
 
-fn ed25519(message: &[&[u8]]) -> (Vec<u8>, Vec<u8>) {
+pub(super) fn ed25519(message: &[&[u8]]) -> (Vec<u8>, Vec<u8>) {
     let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
     let signature = key.sign(&message.concat()).as_ref().to_vec();
     (key.public_key().as_ref().to_vec(), signature)
@@ -1001,7 +1002,7 @@ fn a_form_may_say_how_long_its_page_was_open() {
 }
 
 /// The HMAC-SHA256 of these pieces, in hex.
-fn tag_of(key: &str, pieces: &[&[u8]]) -> String {
+pub(super) fn tag_of(key: &str, pieces: &[&[u8]]) -> String {
     let message = message::Message::of(pieces.iter().copied());
     hex::encode(digest::tag(crate::connector::Hash::Sha256, key.as_bytes(), &message))
 }

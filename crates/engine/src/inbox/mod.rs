@@ -7,6 +7,8 @@
 //! Nothing here knows about tunnels: a tunnel only makes a listener reachable.
 
 mod documents;
+#[cfg(test)]
+mod handshakes;
 mod open;
 mod receive;
 pub(crate) mod registration;
@@ -22,7 +24,7 @@ use domain::id::{ConnectionId, InboxId};
 use domain::inbox::{Inbox, NewInbox, Registration};
 use domain::page::Count;
 use domain::refusal::Reason;
-use domain::secret::Secrets;
+use domain::secret::{Secret, Secrets};
 use jiff::Timestamp;
 
 use crate::changes::{Notice, Noun};
@@ -374,13 +376,42 @@ impl Engine {
                 secrets.add(name, value.clone());
             }
         }
+        self.write_inbox_secrets(&inbox, &secrets).await
+    }
+
+    /// Keeps a secret that the sender itself said, and says whether it did: not where there is
+    /// another of that name meanwhile.
+    async fn keep_first_secret(
+        &self,
+        id: InboxId,
+        name: &str,
+        secret: Secret,
+    ) -> Result<bool, Error> {
+        {
+            let _one_at_a_time = self.inner.inboxes.changing.lock().await;
+            let inbox = self.inner.store.inbox(id).await?;
+            let owner = id.to_string();
+            let mut secrets = self.inner.vault.read_for_change(&owner, inbox.secrets).await?;
+            if let Some(known) = secrets.get(name) {
+                return Ok(*known == secret);
+            }
+            secrets.set(name, secret);
+            self.write_inbox_secrets(&inbox, &secrets).await?;
+        }
+        self.reopen_inbox(id).await?;
+        Ok(true)
+    }
+
+    /// Puts these in place of all secrets of an inbox. Only while `changing` is held.
+    async fn write_inbox_secrets(&self, inbox: &Inbox, secrets: &Secrets) -> Result<(), Error> {
+        let owner = inbox.id.to_string();
         let generation = inbox.secrets.map_or(1, |generation| generation + 1);
-        self.inner.vault.write(&owner, generation, &secrets).await?;
+        self.inner.vault.write(&owner, generation, secrets).await?;
         self.inner.store.set_inbox_secrets(inbox.id, generation).await?;
         if let Some(old) = inbox.secrets
             && let Err(error) = self.inner.vault.remove(&owner, old).await
         {
-            tracing::warn!(inbox.id = %id, %error, "an old generation of secrets stays");
+            tracing::warn!(inbox.id = %inbox.id, %error, "an old generation of secrets stays");
         }
         self.inner.housekeeping.notify_one();
         Ok(())

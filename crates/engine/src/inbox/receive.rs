@@ -57,13 +57,23 @@ impl Engine {
             body: &delivery.body,
         };
         let settings = settings(&open, webhooks);
-        let handshake = |proved| {
-            (delivery.body.len() <= HANDSHAKE && !webhooks.handshake.is_empty())
-                .then(|| handshake::answer(webhooks, &request, &settings, proved, now))
-                .flatten()
+        let may_ask = delivery.body.len() <= HANDSHAKE && !webhooks.handshake.is_empty();
+        let documents = BTreeMap::new();
+        let handshake = |secrets, proved| {
+            let given =
+                Given { secrets, settings: &settings, documents: &documents, trust_anchor: None };
+            may_ask.then(|| handshake::answer(webhooks, &request, &given, proved, now)).flatten()
         };
-        if let Some(answer) = handshake(Proved::No) {
-            return Received::Answered(answer.into());
+        let none = Secrets::new();
+        let early = match may_ask && handshake::needs_secrets(webhooks) {
+            false => &none,
+            true => match open.secrets(&self.inner.vault).await {
+                Ok(secrets) => secrets,
+                Err(error) => return self.unproved(&open, webhooks, &delivery, &error, now),
+            },
+        };
+        if let Some(answer) = handshake(early, Proved::No) {
+            return self.shake_hands(&open, webhooks, &delivery, answer, now).await;
         }
         if !webhooks.methods.iter().any(|method| method.name() == delivery.method.as_str()) {
             let message = format!("{} is not how webhooks come", delivery.method);
@@ -71,11 +81,7 @@ impl Engine {
         }
         let secrets = match open.secrets(&self.inner.vault).await {
             Ok(secrets) => secrets,
-            Err(error) => {
-                let (reason, message) = (why_unproved(&error), error.to_string());
-                self.refused(&open, webhooks, &delivery, reason, message, now);
-                return Received::Overloaded(overloaded(&webhooks.answer));
-            }
+            Err(error) => return self.unproved(&open, webhooks, &delivery, &error, now),
         };
         let verdict = self.judge(webhooks, &request, secrets, &settings, now).await;
         let answer = |items: &[Item<'_>]| {
@@ -101,8 +107,8 @@ impl Engine {
                 }
             }
             Ok(verified) => {
-                if let Some(answer) = handshake(Proved::Yes) {
-                    return Received::Answered(answer.into());
+                if let Some(answer) = handshake(secrets, Proved::Yes) {
+                    return self.shake_hands(&open, webhooks, &delivery, answer, now).await;
                 }
                 let items = match envelope::open(&webhooks.envelope, &request, now) {
                     Ok(items) => items,
@@ -131,6 +137,46 @@ impl Engine {
                 self.keep(&open, webhooks, &delivery, arrivals, answer(&items), now).await
             }
         }
+    }
+
+    /// Answers a handshake, once a secret that the sender said in it is stored.
+    async fn shake_hands(
+        &self,
+        open: &OpenInbox,
+        webhooks: &Webhooks,
+        delivery: &Delivery,
+        mut answer: handshake::Answer,
+        now: Timestamp,
+    ) -> Received {
+        let Some((name, secret)) = answer.keep.take() else {
+            return Received::Answered(answer.into());
+        };
+        match self.keep_first_secret(open.inbox.id, &name, secret).await {
+            Ok(true) => Received::Answered(answer.into()),
+            Ok(false) => {
+                let message = format!("another `{name}` was said at the same time");
+                self.refused(open, webhooks, delivery, Reason::Unsigned, message, now)
+            }
+            Err(error) => {
+                let message = format!("the `{name}` could not be stored: {error}");
+                self.refused(open, webhooks, delivery, Reason::VaultUnusable, message, now);
+                Received::Overloaded(overloaded(&webhooks.answer))
+            }
+        }
+    }
+
+    /// What is answered where the secrets of an inbox cannot be read: the sender tries again.
+    fn unproved(
+        &self,
+        open: &OpenInbox,
+        webhooks: &Webhooks,
+        delivery: &Delivery,
+        error: &vault::Error,
+        now: Timestamp,
+    ) -> Received {
+        let (reason, message) = (why_unproved(error), error.to_string());
+        self.refused(open, webhooks, delivery, reason, message, now);
+        Received::Overloaded(overloaded(&webhooks.answer))
     }
 
     /// Whether a request is believed.
@@ -509,7 +555,7 @@ fn settings(open: &OpenInbox, webhooks: &Webhooks) -> BTreeMap<String, String> {
 
 impl From<handshake::Answer> for Answer {
     fn from(answer: handshake::Answer) -> Self {
-        let handshake::Answer { status, headers, body } = answer;
+        let handshake::Answer { status, headers, body, keep: _ } = answer;
         Self { status, headers, body: body.into() }
     }
 }
