@@ -356,15 +356,22 @@ impl Delivery {
                 return Err("it is accepted with another body, too".into());
             }
         }
-        let Some(header) = &verified.detail.header else { return Ok(()) };
         let mut unsigned = self.request.clone();
-        unsigned.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(header));
-        match self.judge(webhooks, &unsigned, body, self.at) {
-            Ok(verified) if verified.proof == Proof::Verified => {
-                Err(format!("it is accepted without `{header}`, too"))
+        let mut carrier = verified.detail.header.clone();
+        // Of several headers that carry one, each has to go.
+        while let Some(header) = carrier {
+            unsigned.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(&header));
+            match self.judge(webhooks, &unsigned, body, self.at) {
+                Ok(verified) if verified.proof == Proof::Verified => {
+                    carrier = verified.detail.header.filter(|other| *other != header);
+                    if carrier.is_none() {
+                        return Err(format!("it is accepted without `{header}`, too"));
+                    }
+                }
+                _ => return Ok(()),
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     fn play_written(&self, webhooks: &Webhooks, forged: &Forged) -> Result<(), String> {

@@ -12,6 +12,7 @@
 
 mod digest;
 mod guard;
+mod jwt;
 mod key;
 mod message;
 mod request;
@@ -26,8 +27,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::connector::{
-    Asymmetric, Carrier, Encoding, List, PUBLIC_KEY, Piece, Place, PublicKey, Rule, SIGNING_SECRET,
-    Scheme, Signed, SignedAt, TimeAt, TimeUnit, Verify, When, own,
+    Algorithm, Asymmetric, Carrier, Encoding, List, PUBLIC_KEY, Piece, Place, PublicKey, Rule,
+    SIGNING_SECRET, Scheme, Signed, SignedAt, TimeAt, TimeUnit, Verify, When, own,
 };
 use crate::event::{Proof, ProofDetail};
 use crate::refusal::Reason;
@@ -195,12 +196,11 @@ impl Scheme {
         match &self.rule {
             Rule::None | Rule::Refetch(_) | Rule::FormGuard(_) | Rule::Own => true,
             Rule::StandardWebhooks => standard::is_there(request),
-            Rule::TokenEqual(rule) => token::is_there(rule, request),
-            Rule::Hmac(rule) => there(&rule.signed.carrier.at),
-            Rule::HashConcat(rule) => there(&rule.signed.carrier.at),
-            Rule::Ed25519(rule) | Rule::RsaPkcs1Sha256(rule) | Rule::EcdsaP256Sha256(rule) => {
-                there(&rule.signed.carrier.at)
-            }
+            Rule::TokenEqual(rule) => token::is_there(&rule.at, request),
+            Rule::Jwt(rule) => token::is_there(&rule.at, request),
+            Rule::Hmac(rule) => rule.signed.carrier.places().any(there),
+            Rule::HashConcat(rule) => rule.signed.carrier.places().any(there),
+            Rule::PublicKey(_, rule) => rule.signed.carrier.places().any(there),
         }
     }
 
@@ -227,9 +227,8 @@ impl Scheme {
                 let scheme = format!("hash_concat {}", rule.hash.name());
                 rule.signed.verify(&scheme, request, given, now, check)?
             }
-            Rule::Ed25519(rule) => rule.verify(key::Kind::Ed25519, request, given, now)?,
-            Rule::RsaPkcs1Sha256(rule) => rule.verify(key::Kind::Rsa, request, given, now)?,
-            Rule::EcdsaP256Sha256(rule) => rule.verify(key::Kind::P256, request, given, now)?,
+            Rule::PublicKey(algorithm, rule) => rule.verify(*algorithm, request, given, now)?,
+            Rule::Jwt(rule) => jwt::verify(rule, request, given, now)?,
             Rule::TokenEqual(rule) => token::verify(rule, request, given)?,
             Rule::Refetch(rule) => guard::expected(rule, request, given, now)?,
             Rule::FormGuard(rule) => guard::form(rule, request, given, now)?,
@@ -253,12 +252,11 @@ impl Rule {
         match self {
             Self::None | Self::Refetch(_) | Self::FormGuard(_) | Self::Own => None,
             Self::StandardWebhooks => Some("`webhook-signature` header".into()),
-            Self::Hmac(rule) => Some(rule.signed.carrier.at.what()),
-            Self::HashConcat(rule) => Some(rule.signed.carrier.at.what()),
-            Self::Ed25519(rule) | Self::RsaPkcs1Sha256(rule) | Self::EcdsaP256Sha256(rule) => {
-                Some(rule.signed.carrier.at.what())
-            }
-            Self::TokenEqual(rule) => Some(token::places(rule)),
+            Self::Hmac(rule) => Some(rule.signed.carrier.what()),
+            Self::HashConcat(rule) => Some(rule.signed.carrier.what()),
+            Self::PublicKey(_, rule) => Some(rule.signed.carrier.what()),
+            Self::TokenEqual(rule) => Some(token::places(&rule.at)),
+            Self::Jwt(rule) => Some(token::places(&rule.at)),
         }
     }
 }
@@ -294,13 +292,13 @@ impl Given<'_> {
 impl Asymmetric {
     fn verify(
         &self,
-        kind: key::Kind,
+        algorithm: Algorithm,
         request: &Request<'_>,
         given: &Given<'_>,
         now: Timestamp,
     ) -> Result<Verified, Error> {
         let check = |messages: &[message::Message<'_>], signatures: &[Vec<u8>]| {
-            let keys = key::keys(&self.key, kind, request, given, now)?;
+            let keys = key::keys(&self.key, algorithm, request, given, now)?;
             for (number, key) in (1..).zip(&keys) {
                 let fits = messages.iter().map(message::Message::joined).any(|message| {
                     signatures.iter().any(|signature| key.verify(&message, signature))
@@ -311,7 +309,7 @@ impl Asymmetric {
             }
             Err(Error::Mismatch)
         };
-        self.signed.verify(kind.name(), request, given, now, check)
+        self.signed.verify(algorithm.name(), request, given, now, check)
     }
 }
 
@@ -326,16 +324,22 @@ impl Signed {
         now: Timestamp,
         check: impl FnOnce(&[message::Message<'_>], &[Vec<u8>]) -> Result<u32, Error>,
     ) -> Result<Verified, Error> {
-        let carried = request.needed(&self.carrier.at)?;
-        let signatures = self.carrier.signatures(&carried);
+        let mut carried = Vec::new();
+        for place in self.carrier.places() {
+            carried.extend(request.at(place)?.map(|text| (place, text)));
+        }
+        let unsigned = || Error::Unsigned(self.carrier.what());
+        let (carrier, first) = carried.first().ok_or_else(unsigned)?;
+        let signatures: Vec<_> =
+            carried.iter().flat_map(|(_, text)| self.carrier.signatures(text)).collect();
         if signatures.is_empty() {
-            return Err(malformed(&self.carrier.at));
+            return Err(malformed(carrier));
         }
         let signed_at = match &self.time {
-            Some(time) => self.time_outside(time, &carried, request)?,
+            Some(time) => self.time_outside(time, first, request)?,
             None => None,
         };
-        let messages = message::messages(self, &carried, request, given)?;
+        let messages = message::messages(self, first, request, given)?;
         let fitted = check(&messages, &signatures)?;
         if let Some(place) = &self.body_sha256 {
             digest::check_body(place, request)?;
@@ -357,7 +361,7 @@ impl Signed {
                 }),
             detail: ProofDetail {
                 scheme: Some(scheme.into()),
-                header: self.carrier.at.header().map(str::to_owned),
+                header: carrier.header().map(str::to_owned),
                 signed: Some(self.message.iter().map(Piece::describe).collect()),
                 secret: Some(fitted),
             },
@@ -497,4 +501,8 @@ mod pieces;
 #[cfg(test)]
 mod schemes;
 #[cfg(test)]
+mod senders;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tokens;

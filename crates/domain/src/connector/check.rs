@@ -760,9 +760,7 @@ fn answer_names(hooks: &Webhooks, text: &Template) -> Checked {
 /// Programs outside count on these two names.
 fn proof_names(rule: &Rule) -> Checked {
     let (what, name) = match rule {
-        Rule::Ed25519(_) | Rule::RsaPkcs1Sha256(_) | Rule::EcdsaP256Sha256(_) => {
-            ("key that signatures are checked with", PUBLIC_KEY)
-        }
+        rule if rule.has_public_key() => ("key that signatures are checked with", PUBLIC_KEY),
         _ => ("signing secret", SIGNING_SECRET),
     };
     match rule.secrets().into_iter().find(|secret| *secret != name) {

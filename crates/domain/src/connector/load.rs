@@ -254,16 +254,17 @@ mod tests {
                 "webhooks:\n  verify: standard\n",
                 "6:11: unknown word `standard`, expected one of `none`, `standard_webhooks`, \
                  `refetch`, `form_guard`, `own`, or an object with `hmac`, `hash_concat`, `ed25519`, \
-                 `rsa_pkcs1_sha256`, `ecdsa_p256_sha256`, `token_equal`",
+                 `rsa_pkcs1_sha1`, `rsa_pkcs1_sha256`, `rsa_pss_sha256`, `ecdsa_p256_sha256`, \
+                 `ecdsa_p256_sha256_raw`, `jwt`, `token_equal`",
             ),
             (
                 "webhooks:\n  verify: { hmac: { sha256: boddy, key: signing_secret, header: x, encoding: hex } }\n",
                 "6:29: unknown word `boddy`, expected one of `body`, `body_crc32`, `method`, \
-                 `path`, `url`, `sorted_form`, `secret`; a text that looks like a word is written `{ text: boddy }`",
+                 `path`, `target`, `url`, `sorted_form`, `secret`; a text that looks like a word is written `{ text: boddy }`",
             ),
             (
                 "webhooks:\n  verify: { hmac: { key: signing_secret, header: x, encoding: hex } }\n",
-                "6:19: expected one of `sha1`, `sha256`, `sha512`",
+                "6:19: expected one of `sha1`, `sha256`, `sha384`, `sha512`",
             ),
             (
                 "webhooks:\n  verify: { hmac: { sha1: body, sha256: body, key: signing_secret, header: x, encoding: hex } }\n",

@@ -14,6 +14,7 @@ mod call;
 mod check;
 mod field;
 mod handshake;
+mod jwt;
 mod limit;
 mod link;
 mod load;
@@ -47,6 +48,7 @@ pub use self::auth::{
 pub use self::call::{Ask, Body, Call, Graphql, Method, Pairs, Tree, render_headers};
 pub use self::field::{Choices, Field, Fields, FormField};
 pub use self::handshake::{Digest, DigestKey, Echo, EchoPlace, Handshake, Ping, Reply, Value};
+pub use self::jwt::{ClaimIs, ClaimTime, JwtKey, SignedToken};
 pub use self::limit::{
     Answered, Bucket, CostInBody, Errors, In200, Limit, LimitHeaders, LimitParts, Refusals, Reset,
     ResetUnit, RetryAfter, Size, Tier, TierBy, Used,
@@ -67,8 +69,8 @@ pub use self::register::{
 pub use self::rendered::{Content, Rendered};
 pub use self::settled::{BySetting, Choices as SettingChoices, Unsettled};
 pub use self::signed::{
-    Carrier, Encoding, HostPattern, Key, KeyEncoding, List, Piece, Place, PortForm, PublicKey,
-    SignedAt, TimeAt, TimeUnit, UrlForm,
+    Carrier, Encoding, HostPattern, Key, KeyEncoding, List, Path, Piece, Place, PortForm,
+    PublicKey, SignedAt, TimeAt, TimeUnit, UrlForm,
 };
 pub use self::socket::{Acknowledge, EventOf, Socket};
 pub use self::span::{Span, SpanError};
@@ -77,8 +79,8 @@ pub use self::stream::{
     Parent, Since, SinceBy, Source, Stream, Until, Zip,
 };
 pub use self::verify::{
-    Asymmetric, Expectation, FillTime, FormGuard, Hash, HashConcat, Hmac, PUBLIC_KEY, Refetch,
-    Rule, SIGNING_SECRET, Scheme, Signed, TokenAt, TokenEqual, Verify, When,
+    Algorithm, Asymmetric, Expectation, FillTime, FormGuard, Hash, HashConcat, Hmac, PUBLIC_KEY,
+    Refetch, Rule, SIGNING_SECRET, Scheme, Signed, TokenAt, TokenEqual, Verify, When,
 };
 pub use self::webhook::{
     AboutRule, AnswerRule, ByType, Dedupe, Envelope, EventMethod, GivesUp, OtherAnswer, Pick,

@@ -8,11 +8,11 @@
 use std::collections::BTreeMap;
 
 use super::signed::{
-    Carrier, Encoding, Key, KeyEncoding, List, Piece, Place, SignedAt, TimeAt, TimeUnit, UrlForm,
+    Carrier, Encoding, Key, KeyEncoding, List, Path, Piece, Place, SignedAt, TimeAt, TimeUnit,
+    UrlForm,
 };
 use super::span::Span;
 use super::verify::{Hash, HashConcat, Hmac, Rule, SIGNING_SECRET, Signed, TokenAt, TokenEqual};
-use crate::expression::Expression;
 
 /// How a request is proved: `none`, `token`, `hmac`, `hash` or `standard_webhooks`.
 pub const PROOF: &str = "proof";
@@ -59,6 +59,7 @@ const WORDS: &[(&str, Piece)] = &[
     ("body_crc32", Piece::BodyCrc32),
     ("method", Piece::Method),
     ("path", Piece::Path),
+    ("target", Piece::Target),
     ("url", Piece::Url(UrlForm::AS_GIVEN)),
     ("form", Piece::SortedForm),
     ("secret", Piece::Secret),
@@ -199,6 +200,7 @@ impl Form<'_> {
         }
         let carrier = Carrier {
             at: place(SIGNATURE, self.get(SIGNATURE, "x-signature"))?,
+            others: Vec::new(),
             prefix: self.prefix(),
             encoding: self.choose(ENCODING, "hex", &encodings)?,
             list,
@@ -234,11 +236,10 @@ fn place(setting: &'static str, text: &str) -> Result<Place, Mistake> {
         return Ok(Place::Field(name.into()));
     }
     if text.starts_with('.') {
-        let Ok(path) = Expression::compile(text) else {
-            return mistake(setting, format!("is `{text}`, which is no path"));
+        return match Path::try_from(text.to_owned()) {
+            Ok(path) => Ok(Place::Body(path)),
+            Err(problem) => mistake(setting, format!("is no plain path: {problem}")),
         };
-        return Place::written(None, None, None, Some(path))
-            .or_else(|problem| mistake(setting, format!("is no plain path: {problem}")));
     }
     if is_header(text) {
         return Ok(Place::Header(text.to_ascii_lowercase()));
@@ -412,7 +413,7 @@ mod tests {
             (
                 &[("proof", "hmac"), ("message", "{bod}")],
                 "`message` has `{bod}` in it, expected one of `{body}`, `{body_crc32}`, `{method}`, \
-                 `{path}`, `{url}`, `{form}`, `{secret}`, `{header NAME}`, `{query NAME}`, \
+                 `{path}`, `{target}`, `{url}`, `{form}`, `{secret}`, `{header NAME}`, `{query NAME}`, \
                  `{field NAME}`, `{item NAME}`, `{.path}`",
             ),
             (

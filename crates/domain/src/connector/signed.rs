@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::one_of::{OneOrMany, one_of};
 use super::span::Span;
 use super::verify::PUBLIC_KEY;
-use crate::expression::Expression;
+use crate::json::Json;
 
 /// A place in a request.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,9 +18,15 @@ pub enum Place {
     Query(String),
     /// The field of this name in a form, decoded.
     Field(String),
-    /// This path in a JSON body. It is read before the body is known to be the sender's, so that
-    /// it is a plain path and nothing that could take long.
-    Body(Expression),
+    /// This path in a JSON body.
+    Body(Path),
+    /// This path in the JSON that is a field of a form.
+    InField {
+        /// The field's name.
+        field: String,
+        /// The path.
+        path: Path,
+    },
 }
 
 impl Place {
@@ -29,29 +35,27 @@ impl Place {
         header: Option<String>,
         query: Option<String>,
         field: Option<String>,
-        path: Option<Expression>,
+        path: Option<Path>,
     ) -> Result<Self, String> {
-        let place = one_of([
+        let (field, path) = match (field, path) {
+            (Some(field), Some(path)) if header.is_none() && query.is_none() => {
+                return Ok(Self::InField { field, path });
+            }
+            other => other,
+        };
+        one_of([
             ("header", header.map(|name| Self::Header(name.to_ascii_lowercase()))),
             ("query", query.map(Self::Query)),
             ("field", field.map(Self::Field)),
             ("path", path.map(Self::Body)),
-        ])?;
-        match &place {
-            Self::Body(path) if path.path().is_none() => Err(format!(
-                "`{}` should be a plain path like `.signature.token`: it is read before the body \
-                 is known to be the sender's",
-                path.text()
-            )),
-            _ => Ok(place),
-        }
+        ])
     }
 
     /// The header's name, where it is one.
     pub fn header(&self) -> Option<&str> {
         match self {
             Self::Header(name) => Some(name),
-            Self::Query(_) | Self::Field(_) | Self::Body(_) => None,
+            Self::Query(_) | Self::Field(_) | Self::Body(_) | Self::InField { .. } => None,
         }
     }
 
@@ -62,6 +66,9 @@ impl Place {
             Self::Query(name) => format!("query parameter `{name}`"),
             Self::Field(name) => format!("form field `{name}`"),
             Self::Body(path) => format!("value at `{}` of the body", path.text()),
+            Self::InField { field, path } => {
+                format!("value at `{}` of the form field `{field}`", path.text())
+            }
         }
     }
 
@@ -69,9 +76,118 @@ impl Place {
     pub fn name(&self) -> &str {
         match self {
             Self::Header(name) | Self::Query(name) | Self::Field(name) => name,
-            Self::Body(path) => path.text(),
+            Self::Body(path) | Self::InField { path, .. } => path.text(),
         }
     }
+}
+
+/// A way into JSON: `.signature.token`, `.items[0]."x-id"`. It is read before the body is known to be
+/// the sender's, so that it is names and numbers and nothing that could take long.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Path {
+    text: String,
+    steps: Vec<Step>,
+}
+
+/// A step of a [`Path`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    /// The member of this name of an object.
+    Name(String),
+    /// The item at this place of an array, counted from 0.
+    Item(usize),
+}
+
+impl Path {
+    /// As it is written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What it leads to in `json`; none where it leads nowhere.
+    pub fn along(&self, json: Json) -> Option<Json> {
+        self.steps.iter().try_fold(json, |at, step| match step {
+            Step::Name(name) => at.get(name),
+            Step::Item(place) => at.as_array()?.nth(*place),
+        })
+    }
+}
+
+impl TryFrom<String> for Path {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match steps(text.trim()) {
+            Some(steps) => Ok(Self { text, steps }),
+            None => Err(format!(
+                "`{text}` should be a plain path like `.signature.token` or `.items[0].\"x-id\"`: it \
+                 is read before the body is known to be the sender's"
+            )),
+        }
+    }
+}
+
+impl JsonSchema for Path {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Path".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "A plain path: `.signature.token`, `.items[0].\"x-id\"`.",
+        })
+    }
+}
+
+/// The steps of `.a.b`, `.a[0]`, `."x-y"`, `.["x-y"]`, `.[0]`; none where it is anything else.
+fn steps(text: &str) -> Option<Vec<Step>> {
+    let mut steps = Vec::new();
+    let mut rest = text.strip_prefix('.')?;
+    // The dot is behind us here, where no bracket follows.
+    let mut dotted = true;
+    loop {
+        if let Some(inside) = rest.strip_prefix('[') {
+            let (step, after) = match inside.starts_with('"') {
+                true => quoted(inside)?,
+                false => {
+                    let (digits, after) = inside.split_at(inside.find(']')?);
+                    let fits = digits.bytes().all(|byte| byte.is_ascii_digit());
+                    (Step::Item(digits.parse().ok().filter(|_| fits)?), after)
+                }
+            };
+            steps.push(step);
+            rest = after.strip_prefix(']')?;
+        } else if !dotted {
+            return None;
+        } else if rest.starts_with('"') {
+            let (step, after) = quoted(rest)?;
+            steps.push(step);
+            rest = after;
+        } else {
+            let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+            let (name, after) = rest.split_at(rest.find(|it| !is_name(it)).unwrap_or(rest.len()));
+            if name.is_empty() || name.starts_with(|it: char| it.is_ascii_digit()) {
+                return None;
+            }
+            steps.push(Step::Name(name.to_owned()));
+            rest = after;
+        }
+        match rest.strip_prefix('.') {
+            _ if rest.is_empty() => return Some(steps),
+            Some(after) => (rest, dotted) = (after, true),
+            None => dotted = false,
+        }
+    }
+}
+
+/// A name in quotes, as JSON writes it, and what comes after it.
+fn quoted(text: &str) -> Option<(Step, &str)> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<String>();
+    let name = values.next()?.ok()?;
+    let end = values.byte_offset();
+    Some((Step::Name(name), &text[end..]))
 }
 
 /// A place in a request.
@@ -85,8 +201,8 @@ pub(crate) struct WrittenPlace {
     query: Option<String>,
     /// In this field of a form.
     field: Option<String>,
-    /// At this place in a JSON body.
-    path: Option<Expression>,
+    /// At this place in a JSON body; beside `field`, in the JSON of that field.
+    path: Option<Path>,
 }
 
 impl TryFrom<WrittenPlace> for Place {
@@ -118,12 +234,27 @@ impl JsonSchema for Place {
 pub struct Carrier {
     /// Where.
     pub at: Place,
+    /// Other headers that may carry one as well: one that fits is enough.
+    pub others: Vec<Place>,
     /// What stands before it.
     pub prefix: String,
     /// How it is written.
     pub encoding: Encoding,
     /// How several signatures, or a signature and more, stand together.
     pub list: Option<List>,
+}
+
+impl Carrier {
+    /// All places that may carry one.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        std::iter::once(&self.at).chain(&self.others)
+    }
+
+    /// The places, in words.
+    pub fn what(&self) -> String {
+        let places: Vec<_> = self.places().map(Place::what).collect();
+        places.join(" and no ")
+    }
 }
 
 /// A part of what is signed.
@@ -137,6 +268,8 @@ pub enum Piece {
     Method,
     /// The path of the registered address.
     Path,
+    /// The same with the query that came.
+    Target,
     /// The registered address, whole.
     Url(UrlForm),
     /// The fields of a form, sorted by name: name and value of each, with nothing between them.
@@ -148,6 +281,15 @@ pub enum Piece {
     Text(String),
     /// The value at this place.
     At(Place),
+    /// The value at this place with a text on either side, or nothing of that where it is missing.
+    Optional {
+        /// The place.
+        place: Place,
+        /// What stands before it.
+        before: String,
+        /// What stands after it.
+        after: String,
+    },
     /// The value of this item of the signature's list.
     Item(String),
     /// The value of this setting.
@@ -188,6 +330,7 @@ const WORDS: &[(&str, Piece)] = &[
     ("body_crc32", Piece::BodyCrc32),
     ("method", Piece::Method),
     ("path", Piece::Path),
+    ("target", Piece::Target),
     ("url", Piece::Url(UrlForm::AS_GIVEN)),
     ("sorted_form", Piece::SortedForm),
     ("secret", Piece::Secret),
@@ -219,11 +362,12 @@ impl Piece {
             Self::BodyCrc32 => "crc32(body)".into(),
             Self::Method => "method".into(),
             Self::Path => "path".into(),
+            Self::Target => "path and query".into(),
             Self::Url(_) => "address".into(),
             Self::SortedForm => "sorted form".into(),
             Self::Secret => "secret".into(),
             Self::Text(text) => text.clone(),
-            Self::At(place) => place.name().into(),
+            Self::At(place) | Self::Optional { place, .. } => place.name().into(),
             Self::Item(name) | Self::Setting(name) => name.clone(),
         }
     }
@@ -241,37 +385,67 @@ pub(super) struct WrittenPiece {
     query: Option<String>,
     /// The value of this field of a form.
     field: Option<String>,
-    /// The value at this place in a JSON body.
-    path: Option<Expression>,
+    /// The value at this place in a JSON body; beside `field`, in the JSON of that field.
+    path: Option<Path>,
     /// The value of this item of the signature's list.
     item: Option<String>,
     /// The value of this setting.
     setting: Option<String>,
     /// The registered address in one of several forms.
     url: Option<UrlForm>,
+    /// Whether the value at the place may be missing: nothing stands for it then.
+    #[serde(default)]
+    optional: bool,
+    /// What stands before a value that may be missing, where it is there.
+    #[serde(default)]
+    before: String,
+    /// What stands after it.
+    #[serde(default)]
+    after: String,
 }
 
 impl TryFrom<WrittenPiece> for Piece {
     type Error = String;
 
     fn try_from(written: WrittenPiece) -> Result<Self, String> {
-        let place = |place: WrittenPlace| Place::try_from(place).map(Self::At);
-        let none = || WrittenPlace { header: None, query: None, field: None, path: None };
+        let WrittenPiece { text, header, query, field, path, item, setting, url, .. } = written;
+        let (optional, before, after) = (written.optional, written.before, written.after);
+        let around = !before.is_empty() || !after.is_empty();
+        if around && !optional {
+            return Err(
+                "`before` and `after` stand beside `optional: true`; a text that is always \
+                        there is a piece of its own"
+                    .into(),
+            );
+        }
+        let placed = header.is_some() || query.is_some() || field.is_some() || path.is_some();
+        if optional && !placed {
+            return Err("`optional` is for a `header`, `query`, `field` or `path`".into());
+        }
+        let place = match placed {
+            false => None,
+            true => Some(Place::written(header, query, field, path)?),
+        };
+        let place = place.map(|place| match optional {
+            false => Self::At(place),
+            true => Self::Optional { place, before, after },
+        });
         one_of([
-            ("text", written.text.map(|text| Ok(Self::Text(text)))),
-            ("header", written.header.map(|it| place(WrittenPlace { header: Some(it), ..none() }))),
-            ("query", written.query.map(|it| place(WrittenPlace { query: Some(it), ..none() }))),
-            ("field", written.field.map(|it| place(WrittenPlace { field: Some(it), ..none() }))),
-            ("path", written.path.map(|it| place(WrittenPlace { path: Some(it), ..none() }))),
-            ("item", written.item.map(|name| Ok(Self::Item(name)))),
-            ("setting", written.setting.map(|name| Ok(Self::Setting(name)))),
-            ("url", written.url.map(|form| Ok(Self::Url(form)))),
-        ])?
+            ("text", text.map(Self::Text)),
+            // Which of the four it is, and that it is one, was looked at above.
+            ("header", place),
+            ("query", None),
+            ("field", None),
+            ("path", None),
+            ("item", item.map(Self::Item)),
+            ("setting", setting.map(Self::Setting)),
+            ("url", url.map(Self::Url)),
+        ])
     }
 }
 
 super::one_of::text_list_or_object! {
-    Piece: "`body`, `body_crc32`, `method`, `path`, `url`, `sorted_form`, `secret`, a text, or `{ header: … }`, `{ query: … }`, `{ field: … }`, `{ path: … }`, `{ item: … }`, `{ setting: … }`, `{ text: … }`, `{ url: … }`",
+    Piece: "`body`, `body_crc32`, `method`, `path`, `target`, `url`, `sorted_form`, `secret`, a text, or `{ header: … }`, `{ query: … }`, `{ field: … }`, `{ path: … }`, `{ item: … }`, `{ setting: … }`, `{ text: … }`, `{ url: … }`",
     text: Piece::from_text,
     object: WrittenPiece => Piece::try_from,
 }
@@ -362,6 +536,14 @@ pub enum PublicKey {
 }
 
 impl PublicKey {
+    /// The name of the secret that it is, where there is no other.
+    pub(super) fn secret(&self) -> Option<&str> {
+        match self {
+            Self::Given { secret, default: None, .. } => Some(secret),
+            Self::Given { .. } | Self::Certificate { .. } | Self::Jwks { .. } => None,
+        }
+    }
+
     /// What of the request names the key.
     pub(super) fn place(&self) -> Option<&Place> {
         match self {
@@ -434,14 +616,17 @@ impl TryFrom<WrittenPublicKey> for PublicKey {
             ),
             (
                 "jwks",
-                jwks.map(|it| match url::Url::parse(&it.url) {
-                    Ok(url) if url.scheme() == "https" && url.host_str().is_some() => {
-                        Ok(Self::Jwks { url: it.url, kid: it.kid })
-                    }
-                    _ => Err(format!("`{}` should be an `https://` address", it.url)),
-                }),
+                jwks.map(|it| https(&it.url).map(|()| Self::Jwks { url: it.url, kid: it.kid })),
             ),
         ])?
+    }
+}
+
+/// Whether a set of keys may stand there.
+pub(super) fn https(address: &str) -> Result<(), String> {
+    match url::Url::parse(address) {
+        Ok(url) if url.scheme() == "https" && url.host_str().is_some() => Ok(()),
+        _ => Err(format!("`{address}` should be an `https://` address")),
     }
 }
 
@@ -579,8 +764,8 @@ pub(crate) struct WrittenSignedAt {
     query: Option<String>,
     /// In this field of a form.
     field: Option<String>,
-    /// At this place in a JSON body.
-    path: Option<Expression>,
+    /// At this place in a JSON body; beside `field`, in the JSON of that field.
+    path: Option<Path>,
     /// In this item of the signature's list.
     item: Option<String>,
     /// How it is written.

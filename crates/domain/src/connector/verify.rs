@@ -9,8 +9,11 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 
+use super::jwt::{JwtKey, SignedToken};
 use super::one_of::{OneOrMany, one_of};
-use super::signed::{Carrier, Encoding, Key, KeyEncoding, List, Piece, Place, PublicKey, SignedAt};
+use super::signed::{
+    Carrier, Encoding, Key, KeyEncoding, List, Path, Piece, Place, PublicKey, SignedAt,
+};
 use super::span::Span;
 use crate::expression::Expression;
 
@@ -37,9 +40,10 @@ impl Verify {
     /// another name than what makes them.
     pub fn secret_name(&self) -> &'static str {
         let names = self.schemes.iter().filter_map(|scheme| match &scheme.rule {
-            Rule::Ed25519(rule) | Rule::RsaPkcs1Sha256(rule) | Rule::EcdsaP256Sha256(rule) => {
+            Rule::PublicKey(_, rule) => {
                 matches!(rule.key, PublicKey::Given { .. }).then_some(PUBLIC_KEY)
             }
+            Rule::Jwt(rule) if rule.key.is_public() => rule.key.secret().map(|_| PUBLIC_KEY),
             rule => (!rule.secrets().is_empty()).then_some(SIGNING_SECRET),
         });
         names.into_iter().next().unwrap_or(SIGNING_SECRET)
@@ -102,6 +106,7 @@ impl Verify {
                 }
                 Rule::FormGuard(rule) => names.extend(rule.origins.as_deref()),
                 Rule::Own => names.push(super::own::PROOF),
+                Rule::Jwt(rule) => names.extend(rule.settings()),
                 rule => names.extend(rule.message().iter().filter_map(|piece| match piece {
                     Piece::Setting(name) => Some(name.as_str()),
                     _ => None,
@@ -119,16 +124,12 @@ impl Verify {
             match &scheme.rule {
                 Rule::Hmac(rule) => names.extend(rule.signed.headers()),
                 Rule::HashConcat(rule) => names.extend(rule.signed.headers()),
-                Rule::Ed25519(rule) | Rule::RsaPkcs1Sha256(rule) | Rule::EcdsaP256Sha256(rule) => {
+                Rule::PublicKey(_, rule) => {
                     names.extend(rule.signed.headers());
                     names.extend(rule.key.place().and_then(Place::header));
                 }
-                Rule::TokenEqual(rule) => {
-                    names.extend(rule.at.iter().filter_map(|at| match at {
-                        TokenAt::Place { place, .. } => place.header(),
-                        TokenAt::Bearer | TokenAt::Basic | TokenAt::Segment => None,
-                    }));
-                }
+                Rule::TokenEqual(rule) => names.extend(rule.at.iter().filter_map(TokenAt::header)),
+                Rule::Jwt(rule) => names.extend(rule.at.iter().filter_map(TokenAt::header)),
                 Rule::None
                 | Rule::StandardWebhooks
                 | Rule::Refetch(_)
@@ -195,12 +196,10 @@ pub enum Rule {
     Hmac(Box<Hmac>),
     /// By a plain digest of what the connector says, the secret being a part of it.
     HashConcat(Box<HashConcat>),
-    /// By an Ed25519 signature.
-    Ed25519(Box<Asymmetric>),
-    /// By an RSA signature (PKCS #1 v1.5) of a SHA-256 digest.
-    RsaPkcs1Sha256(Box<Asymmetric>),
-    /// By an ECDSA signature in DER, on the curve P-256, of a SHA-256 digest.
-    EcdsaP256Sha256(Box<Asymmetric>),
+    /// By a signature that a public key checks.
+    PublicKey(Algorithm, Box<Asymmetric>),
+    /// By a signed token (a JWT).
+    Jwt(Box<SignedToken>),
     /// By a secret that comes along.
     TokenEqual(Box<TokenEqual>),
     /// Not at all: what it says counts only after it was asked for at the sender's API.
@@ -219,9 +218,8 @@ impl Rule {
             Self::StandardWebhooks => "standard_webhooks",
             Self::Hmac(_) => "hmac",
             Self::HashConcat(_) => "hash_concat",
-            Self::Ed25519(_) => "ed25519",
-            Self::RsaPkcs1Sha256(_) => "rsa_pkcs1_sha256",
-            Self::EcdsaP256Sha256(_) => "ecdsa_p256_sha256",
+            Self::PublicKey(algorithm, _) => algorithm.name(),
+            Self::Jwt(_) => "jwt",
             Self::TokenEqual(_) => "token_equal",
             Self::Refetch(_) => "refetch",
             Self::FormGuard(_) => "form_guard",
@@ -240,27 +238,32 @@ impl Rule {
             Self::FormGuard(rule) => {
                 rule.time.iter().filter_map(|time| time.key.as_deref()).collect()
             }
-            Self::Ed25519(rule) | Self::RsaPkcs1Sha256(rule) | Self::EcdsaP256Sha256(rule) => {
-                match &rule.key {
-                    PublicKey::Given { secret, default: None, .. } => vec![secret],
-                    PublicKey::Given { .. }
-                    | PublicKey::Certificate { .. }
-                    | PublicKey::Jwks { .. } => Vec::new(),
-                }
-            }
+            Self::PublicKey(_, rule) => rule.key.secret().into_iter().collect(),
+            Self::Jwt(rule) => rule.key.secret().into_iter().collect(),
         }
     }
 
     /// What a secret of this name must look like to be a key; none where it may be any text.
     fn secret_pattern(&self, name: &str) -> Option<String> {
         let prefixed = |prefix: &str, key: &str| format!("(?:{})?{key}", regex::escape(prefix));
-        match self {
-            Self::StandardWebhooks if name == SIGNING_SECRET => Some(STANDARD_SECRET.into()),
-            Self::Hmac(rule) if rule.key.secret == name => match rule.key.encoding {
-                KeyEncoding::Hex => Some(prefixed(&rule.key.prefix, "(?:[0-9A-Fa-f]{2})+")),
-                KeyEncoding::Base64 => Some(prefixed(&rule.key.prefix, "[A-Za-z0-9+/]{2,}={0,2}")),
-                _ => None,
+        let key = match self {
+            Self::StandardWebhooks if name == SIGNING_SECRET => {
+                return Some(STANDARD_SECRET.into());
+            }
+            Self::Hmac(rule) => &rule.key,
+            Self::Jwt(rule) => match &rule.key {
+                JwtKey::Secret(_, key) => key,
+                JwtKey::Public(..) => return None,
             },
+            _ => return None,
+        };
+        match key.encoding {
+            KeyEncoding::Hex if key.secret == name => {
+                Some(prefixed(&key.prefix, "(?:[0-9A-Fa-f]{2})+"))
+            }
+            KeyEncoding::Base64 if key.secret == name => {
+                Some(prefixed(&key.prefix, "[A-Za-z0-9+/]{2,}={0,2}"))
+            }
             _ => None,
         }
     }
@@ -270,15 +273,23 @@ impl Rule {
         match self {
             Self::Hmac(rule) => &rule.signed.message,
             Self::HashConcat(rule) => &rule.signed.message,
-            Self::Ed25519(rule) | Self::RsaPkcs1Sha256(rule) | Self::EcdsaP256Sha256(rule) => {
-                &rule.signed.message
-            }
+            Self::PublicKey(_, rule) => &rule.signed.message,
             Self::None
             | Self::StandardWebhooks
+            | Self::Jwt(_)
             | Self::TokenEqual(_)
             | Self::Refetch(_)
             | Self::FormGuard(_)
             | Self::Own => &[],
+        }
+    }
+
+    /// Whether it is checked with a public key, and not with a secret.
+    pub fn has_public_key(&self) -> bool {
+        match self {
+            Self::PublicKey(..) => true,
+            Self::Jwt(rule) => rule.key.is_public(),
+            _ => false,
         }
     }
 
@@ -305,12 +316,12 @@ pub struct Signed {
 impl Signed {
     fn headers(&self) -> impl Iterator<Item = &str> {
         let message = self.message.iter().filter_map(|piece| match piece {
-            Piece::At(place) => place.header(),
+            Piece::At(place) | Piece::Optional { place, .. } => place.header(),
             _ => None,
         });
         let time = self.time.iter().filter_map(|time| time.at.place().and_then(Place::header));
         let digest = self.body_sha256.iter().filter_map(Place::header);
-        self.carrier.at.header().into_iter().chain(message).chain(time).chain(digest)
+        self.carrier.places().filter_map(Place::header).chain(message).chain(time).chain(digest)
     }
 }
 
@@ -335,6 +346,8 @@ pub enum Hash {
     Sha1,
     /// SHA-256, 32 bytes.
     Sha256,
+    /// SHA-384, 48 bytes.
+    Sha384,
     /// SHA-512, 64 bytes.
     Sha512,
 }
@@ -346,6 +359,7 @@ impl Hash {
             Self::Md5 => "md5",
             Self::Sha1 => "sha1",
             Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
             Self::Sha512 => "sha512",
         }
     }
@@ -361,6 +375,37 @@ pub struct HashConcat {
     pub signed: Signed,
     /// The name of the secret that the piece `secret` stands for.
     pub secret: String,
+}
+
+/// Which kind of signature a public key checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// Ed25519.
+    Ed25519,
+    /// RSA (PKCS #1 v1.5) of a SHA-1 digest. Weak, and here because some senders still use it.
+    RsaPkcs1Sha1,
+    /// RSA (PKCS #1 v1.5) of a SHA-256 digest.
+    RsaPkcs1Sha256,
+    /// RSA (PSS) of a SHA-256 digest.
+    RsaPssSha256,
+    /// ECDSA on the curve P-256 of a SHA-256 digest, in DER.
+    EcdsaP256Sha256,
+    /// The same as `r` and `s`, one after the other.
+    EcdsaP256Sha256Raw,
+}
+
+impl Algorithm {
+    /// Its word in a connector.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ed25519 => "ed25519",
+            Self::RsaPkcs1Sha1 => "rsa_pkcs1_sha1",
+            Self::RsaPkcs1Sha256 => "rsa_pkcs1_sha256",
+            Self::RsaPssSha256 => "rsa_pss_sha256",
+            Self::EcdsaP256Sha256 => "ecdsa_p256_sha256",
+            Self::EcdsaP256Sha256Raw => "ecdsa_p256_sha256_raw",
+        }
+    }
 }
 
 /// A signature that is checked with a public key.
@@ -382,14 +427,14 @@ macro_rules! written {
         #[schemars(rename = $shown)]
         pub(crate) struct $name {
             $($(#[$fdoc])* $field: $type,)*
-            /// The header that carries the signature.
-            header: Option<String>,
+            /// The header that carries the signature; of several, one that fits is enough.
+            header: Option<OneOrMany<String>>,
             /// The query parameter that carries it.
             query: Option<String>,
             /// The form field that carries it.
             field: Option<String>,
-            /// The place in a JSON body that carries it.
-            path: Option<Expression>,
+            /// The place in a JSON body that carries it; beside `field`, in the JSON of that field.
+            path: Option<Path>,
             /// What stands before it.
             #[serde(default)]
             prefix: String,
@@ -407,9 +452,16 @@ macro_rules! written {
             /// Where the signature is, and what is the type's own.
             #[allow(unused_parens, reason = "some types have one key of their own")]
             fn split(self) -> Result<(Signed, ($($type),*)), String> {
-                let at = Place::written(self.header, self.query, self.field, self.path)?;
-                let carrier =
-                    Carrier { at, prefix: self.prefix, encoding: self.encoding, list: self.list };
+                let mut headers = self.header.map(Vec::from).unwrap_or_default().into_iter();
+                let at = Place::written(headers.next(), self.query, self.field, self.path)?;
+                let others = headers.map(|name| Place::Header(name.to_ascii_lowercase())).collect();
+                let carrier = Carrier {
+                    at,
+                    others,
+                    prefix: self.prefix,
+                    encoding: self.encoding,
+                    list: self.list,
+                };
                 let signed = Signed {
                     message: Vec::new(),
                     carrier,
@@ -431,6 +483,9 @@ impl Signed {
         if self.carrier.list.is_none() && (in_message || in_time) {
             return Err("`item` needs `list`, which says how the header is parted".into());
         }
+        if !self.carrier.others.is_empty() && (in_message || in_time) {
+            return Err("of several headers nobody knows whose `item` is meant".into());
+        }
         if message.is_empty() {
             return Err("there is nothing that is signed".into());
         }
@@ -445,6 +500,8 @@ written! {
         sha1: Option<OneOrMany<Piece>>,
         /// What is signed with SHA-256.
         sha256: Option<OneOrMany<Piece>>,
+        /// What is signed with SHA-384.
+        sha384: Option<OneOrMany<Piece>>,
         /// What is signed with SHA-512.
         sha512: Option<OneOrMany<Piece>>,
         /// The name of the secret, or how it becomes a key.
@@ -480,10 +537,11 @@ impl TryFrom<WrittenHmac> for Hmac {
     type Error = String;
 
     fn try_from(written: WrittenHmac) -> Result<Self, String> {
-        let (signed, (sha1, sha256, sha512, key)) = written.split()?;
+        let (signed, (sha1, sha256, sha384, sha512, key)) = written.split()?;
         let (hash, message) = one_of([
             ("sha1", sha1.map(|pieces| (Hash::Sha1, pieces))),
             ("sha256", sha256.map(|pieces| (Hash::Sha256, pieces))),
+            ("sha384", sha384.map(|pieces| (Hash::Sha384, pieces))),
             ("sha512", sha512.map(|pieces| (Hash::Sha512, pieces))),
         ])?;
         let signed = signed.over(message)?;
@@ -576,11 +634,21 @@ pub(super) struct WrittenTokenAt {
     query: Option<String>,
     /// In this field of a form.
     field: Option<String>,
-    /// At this place in a JSON body.
-    path: Option<Expression>,
+    /// At this place in a JSON body; beside `field`, in the JSON of that field.
+    path: Option<Path>,
     /// What stands before it.
     #[serde(default)]
     prefix: String,
+}
+
+impl TokenAt {
+    /// The header's name, where it is one.
+    pub fn header(&self) -> Option<&str> {
+        match self {
+            Self::Place { place, .. } => place.header(),
+            Self::Bearer | Self::Basic | Self::Segment => None,
+        }
+    }
 }
 
 super::one_of::text_list_or_object! {
@@ -707,10 +775,18 @@ pub(crate) struct WrittenScheme {
     hash_concat: Option<HashConcat>,
     /// By an Ed25519 signature.
     ed25519: Option<Asymmetric>,
+    /// By an RSA signature (PKCS #1 v1.5) of a SHA-1 digest: only where a sender has no better.
+    rsa_pkcs1_sha1: Option<Asymmetric>,
     /// By an RSA signature (PKCS #1 v1.5) of a SHA-256 digest.
     rsa_pkcs1_sha256: Option<Asymmetric>,
+    /// By an RSA signature (PSS) of a SHA-256 digest.
+    rsa_pss_sha256: Option<Asymmetric>,
     /// By an ECDSA signature in DER, on the curve P-256, of a SHA-256 digest.
     ecdsa_p256_sha256: Option<Asymmetric>,
+    /// The same as `r` and `s`, one after the other.
+    ecdsa_p256_sha256_raw: Option<Asymmetric>,
+    /// By a signed token (a JWT).
+    jwt: Option<SignedToken>,
     /// By a secret that comes along.
     token_equal: Option<TokenEqual>,
     /// Not at all, so that what it says is asked for again.
@@ -728,16 +804,23 @@ impl TryFrom<WrittenScheme> for Scheme {
     type Error = String;
 
     fn try_from(written: WrittenScheme) -> Result<Self, String> {
+        let by_key = |algorithm, rule: Option<Asymmetric>| {
+            rule.map(|rule| Rule::PublicKey(algorithm, Box::new(rule)))
+        };
         let rule = one_of([
             ("standard_webhooks", written.standard_webhooks.map(|_| Rule::StandardWebhooks)),
             ("hmac", written.hmac.map(Box::new).map(Rule::Hmac)),
             ("hash_concat", written.hash_concat.map(Box::new).map(Rule::HashConcat)),
-            ("ed25519", written.ed25519.map(Box::new).map(Rule::Ed25519)),
-            ("rsa_pkcs1_sha256", written.rsa_pkcs1_sha256.map(Box::new).map(Rule::RsaPkcs1Sha256)),
+            ("ed25519", by_key(Algorithm::Ed25519, written.ed25519)),
+            ("rsa_pkcs1_sha1", by_key(Algorithm::RsaPkcs1Sha1, written.rsa_pkcs1_sha1)),
+            ("rsa_pkcs1_sha256", by_key(Algorithm::RsaPkcs1Sha256, written.rsa_pkcs1_sha256)),
+            ("rsa_pss_sha256", by_key(Algorithm::RsaPssSha256, written.rsa_pss_sha256)),
+            ("ecdsa_p256_sha256", by_key(Algorithm::EcdsaP256Sha256, written.ecdsa_p256_sha256)),
             (
-                "ecdsa_p256_sha256",
-                written.ecdsa_p256_sha256.map(Box::new).map(Rule::EcdsaP256Sha256),
+                "ecdsa_p256_sha256_raw",
+                by_key(Algorithm::EcdsaP256Sha256Raw, written.ecdsa_p256_sha256_raw),
             ),
+            ("jwt", written.jwt.map(Box::new).map(Rule::Jwt)),
             ("token_equal", written.token_equal.map(Box::new).map(Rule::TokenEqual)),
             ("refetch", written.refetch.map(Box::new).map(Rule::Refetch)),
             ("form_guard", written.form_guard.map(Box::new).map(Rule::FormGuard)),
@@ -759,7 +842,8 @@ fn scheme_of_word(text: &str) -> Result<Scheme, String> {
             return Err(format!(
                 "unknown word `{other}`, expected one of `none`, `standard_webhooks`, `refetch`, \
                  `form_guard`, `own`, or an object with `hmac`, `hash_concat`, `ed25519`, \
-                 `rsa_pkcs1_sha256`, `ecdsa_p256_sha256`, `token_equal`"
+                 `rsa_pkcs1_sha1`, `rsa_pkcs1_sha256`, `rsa_pss_sha256`, `ecdsa_p256_sha256`, \
+                 `ecdsa_p256_sha256_raw`, `jwt`, `token_equal`"
             ));
         }
     };

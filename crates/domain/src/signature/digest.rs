@@ -4,7 +4,7 @@ use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use sha1::Sha1;
-use sha2::{Digest, Sha256, Sha512};
+use sha2::{Digest, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq;
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
@@ -111,6 +111,7 @@ pub(super) fn tag(hash: Hash, key: &[u8], message: &Message<'_>) -> Vec<u8> {
         Hash::Md5 => tag_of::<Hmac<Md5>>(key, message),
         Hash::Sha1 => tag_of::<Hmac<Sha1>>(key, message),
         Hash::Sha256 => tag_of::<Hmac<Sha256>>(key, message),
+        Hash::Sha384 => tag_of::<Hmac<Sha384>>(key, message),
         Hash::Sha512 => tag_of::<Hmac<Sha512>>(key, message),
     }
 }
@@ -122,11 +123,12 @@ fn tag_of<M: Mac + KeyInit>(key: &[u8], message: &Message<'_>) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-fn digest(hash: Hash, secret: &[u8], message: &Message<'_>) -> Vec<u8> {
+pub(super) fn digest(hash: Hash, secret: &[u8], message: &Message<'_>) -> Vec<u8> {
     match hash {
         Hash::Md5 => digest_of::<Md5>(secret, message),
         Hash::Sha1 => digest_of::<Sha1>(secret, message),
         Hash::Sha256 => digest_of::<Sha256>(secret, message),
+        Hash::Sha384 => digest_of::<Sha384>(secret, message),
         Hash::Sha512 => digest_of::<Sha512>(secret, message),
     }
 }

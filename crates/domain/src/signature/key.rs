@@ -4,10 +4,13 @@
 //! has the name that the connector says. Where its address comes from the request, its host is
 //! looked at before anybody fetches it: a sender chooses that address.
 
+use std::borrow::Cow;
+
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
-    RsaPublicKeyComponents, VerificationAlgorithm,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA256, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
 };
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
@@ -21,7 +24,7 @@ use webpki::{EndEntityCert, KeyUsage};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::{BASE64, Document, Error, Given, PUBLIC_KEY, Place, PublicKey, Request, malformed};
-use crate::connector::HostPattern;
+use crate::connector::{Algorithm, HostPattern};
 
 /// The alphabet of web addresses, with or without padding.
 const BASE64URL: GeneralPurpose = GeneralPurpose::new(
@@ -32,44 +35,36 @@ const BASE64URL: GeneralPurpose = GeneralPurpose::new(
 /// Most certificates of one file that are looked at.
 const MAX_CERTIFICATES: usize = 10;
 
-/// Which kind of signature a key is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Ed25519,
-    Rsa,
-    P256,
-}
-
-impl Kind {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Ed25519 => "ed25519",
-            Self::Rsa => "rsa_pkcs1_sha256",
-            Self::P256 => "ecdsa_p256_sha256",
-        }
-    }
-
-    fn algorithm(self) -> &'static dyn VerificationAlgorithm {
-        match self {
-            Self::Ed25519 => &ED25519,
-            Self::Rsa => &RSA_PKCS1_2048_8192_SHA256,
-            Self::P256 => &ECDSA_P256_SHA256_ASN1,
-        }
-    }
-}
-
 /// A key that can check.
 pub(super) enum Key {
-    Parsed(Box<ParsedPublicKey>),
-    Rsa(RsaPublicKeyComponents<Vec<u8>>),
     Ed25519(VerifyingKey),
+    /// One that was read from its bytes.
+    Parsed(Box<ParsedPublicKey>),
+    /// One of RSA as its numbers, with how its signatures are made.
+    Rsa(RsaPublicKeyComponents<Vec<u8>>, &'static RsaParameters),
+}
+
+/// How RSA signatures of this kind are made; those with SHA-1 are asked for by name alone.
+const fn rsa(algorithm: Algorithm) -> Option<&'static RsaParameters> {
+    match algorithm {
+        Algorithm::RsaPkcs1Sha1 => Some(&RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY),
+        Algorithm::RsaPkcs1Sha256 => Some(&RSA_PKCS1_2048_8192_SHA256),
+        Algorithm::RsaPssSha256 => Some(&RSA_PSS_2048_8192_SHA256),
+        Algorithm::Ed25519 | Algorithm::EcdsaP256Sha256 | Algorithm::EcdsaP256Sha256Raw => None,
+    }
 }
 
 impl Key {
     /// From a raw key, or one in DER; none where it is of another kind.
-    fn of(kind: Kind, bytes: &[u8]) -> Option<Self> {
-        let key = ParsedPublicKey::new(kind.algorithm(), bytes).ok()?;
-        if kind != Kind::Ed25519 {
+    fn of(algorithm: Algorithm, bytes: &[u8]) -> Option<Self> {
+        let how: &'static dyn VerificationAlgorithm = match algorithm {
+            Algorithm::Ed25519 => &ED25519,
+            Algorithm::EcdsaP256Sha256 => &ECDSA_P256_SHA256_ASN1,
+            Algorithm::EcdsaP256Sha256Raw => &ECDSA_P256_SHA256_FIXED,
+            algorithm => rsa(algorithm)?,
+        };
+        let key = ParsedPublicKey::new(how, bytes).ok()?;
+        if algorithm != Algorithm::Ed25519 {
             return Some(Self::Parsed(Box::new(key)));
         }
         // Its own bytes stand at the end, in whichever form it was given.
@@ -82,10 +77,10 @@ impl Key {
     /// Whether `signature` was made over `message` with the private key that belongs to it.
     pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match self {
-            Self::Parsed(key) => key.verify_sig(message, signature).is_ok(),
-            Self::Rsa(key) => key.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature).is_ok(),
             Self::Ed25519(key) => ed25519_dalek::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()),
+            Self::Parsed(key) => key.verify_sig(message, signature).is_ok(),
+            Self::Rsa(key, rsa) => key.verify(rsa, message, signature).is_ok(),
         }
     }
 }
@@ -93,19 +88,39 @@ impl Key {
 /// The keys with which a signature may be checked.
 pub(super) fn keys(
     rule: &PublicKey,
-    kind: Kind,
+    algorithm: Algorithm,
     request: &Request<'_>,
     given: &Given<'_>,
     now: Timestamp,
 ) -> Result<Vec<Key>, Error> {
     match rule {
         PublicKey::Given { secret, default, prefix } => {
-            given_keys(secret, default.as_deref(), prefix, kind, given)
+            given_keys(secret, default.as_deref(), prefix, algorithm, given)
         }
         PublicKey::Certificate { url, hosts, name } => {
-            certified(url, hosts, name.as_ref(), kind, request, given, now)
+            certified(url, hosts, name.as_ref(), algorithm, request, given, now)
         }
-        PublicKey::Jwks { url, kid } => from_set(url, kid.as_ref(), kind, request, given),
+        PublicKey::Jwks { url, kid } => {
+            let kid = || kid.as_ref().map(|place| request.needed(place)).transpose();
+            from_set(url, kid, algorithm, given)
+        }
+    }
+}
+
+/// The keys with which a token may be checked that says this id of its key.
+pub(super) fn of_token(
+    rule: &PublicKey,
+    algorithm: Algorithm,
+    kid: Option<&str>,
+    request: &Request<'_>,
+    given: &Given<'_>,
+    now: Timestamp,
+) -> Result<Vec<Key>, Error> {
+    match rule {
+        PublicKey::Jwks { url, .. } => {
+            from_set(url, || Ok(kid.map(Cow::Borrowed)), algorithm, given)
+        }
+        rule => keys(rule, algorithm, request, given, now),
     }
 }
 
@@ -114,13 +129,13 @@ fn given_keys(
     name: &str,
     default: Option<&str>,
     prefix: &str,
-    kind: Kind,
+    algorithm: Algorithm,
     given: &Given<'_>,
 ) -> Result<Vec<Key>, Error> {
     let texts = given.values(name);
-    let mut keys: Vec<_> = texts.iter().flat_map(|text| read(kind, text, prefix)).collect();
+    let mut keys: Vec<_> = texts.iter().flat_map(|text| read(algorithm, text, prefix)).collect();
     if keys.is_empty() {
-        keys.extend(default.iter().flat_map(|text| read(kind, text, prefix)));
+        keys.extend(default.iter().flat_map(|text| read(algorithm, text, prefix)));
     }
     match (keys.is_empty(), texts.is_empty()) {
         (false, _) => Ok(keys),
@@ -133,30 +148,30 @@ fn given_keys(
 
 /// The keys of this kind in a text: PEM, a JWK or a set of them, or a key in hex or base64 with or
 /// without `prefix`.
-pub(super) fn read(kind: Kind, text: &str, prefix: &str) -> Vec<Key> {
+pub(super) fn read(algorithm: Algorithm, text: &str, prefix: &str) -> Vec<Key> {
     let text = text.trim();
     if text.contains("-----BEGIN ") {
         return pem_blocks(text)
             .iter()
-            .filter_map(|(label, der)| in_pem(kind, label, der))
+            .filter_map(|(label, der)| in_pem(algorithm, label, der))
             .collect();
     }
     if text.starts_with('{') {
-        return set(text).iter().filter_map(|jwk| jwk.key(kind)).collect();
+        return set(text).iter().filter_map(|jwk| jwk.key(algorithm)).collect();
     }
     let text: String = text.strip_prefix(prefix).unwrap_or(text).split_whitespace().collect();
     // 64 digits are base64 as well, of something that is no key.
     let forms = [hex::decode(&text).ok(), BASE64.decode(&text).ok(), BASE64URL.decode(&text).ok()];
-    forms.iter().flatten().find_map(|bytes| Key::of(kind, bytes)).into_iter().collect()
+    forms.iter().flatten().find_map(|bytes| Key::of(algorithm, bytes)).into_iter().collect()
 }
 
-fn in_pem(kind: Kind, label: &str, der: &[u8]) -> Option<Key> {
+fn in_pem(algorithm: Algorithm, label: &str, der: &[u8]) -> Option<Key> {
     match label {
-        "PUBLIC KEY" | "RSA PUBLIC KEY" => Key::of(kind, der),
+        "PUBLIC KEY" | "RSA PUBLIC KEY" => Key::of(algorithm, der),
         "CERTIFICATE" => {
             let certificate = CertificateDer::from(der);
             let certificate = EndEntityCert::try_from(&certificate).ok()?;
-            Key::of(kind, &certificate.subject_public_key_info())
+            Key::of(algorithm, &certificate.subject_public_key_info())
         }
         _ => None,
     }
@@ -209,45 +224,52 @@ fn set(text: &str) -> Vec<Jwk> {
     }
 }
 
+const fn is_p256(algorithm: Algorithm) -> bool {
+    matches!(algorithm, Algorithm::EcdsaP256Sha256 | Algorithm::EcdsaP256Sha256Raw)
+}
+
 impl Jwk {
-    fn key(&self, kind: Kind) -> Option<Key> {
+    fn key(&self, algorithm: Algorithm) -> Option<Key> {
         let part = |text: &Option<String>| BASE64URL.decode(text.as_deref()?).ok();
-        match (kind, self.kty.as_str(), self.crv.as_deref()) {
-            (Kind::Rsa, "RSA", _) => {
-                Some(Key::Rsa(RsaPublicKeyComponents { n: part(&self.n)?, e: part(&self.e)? }))
+        match (self.kty.as_str(), self.crv.as_deref()) {
+            ("RSA", _) => {
+                let numbers = RsaPublicKeyComponents { n: part(&self.n)?, e: part(&self.e)? };
+                Some(Key::Rsa(numbers, rsa(algorithm)?))
             }
-            (Kind::Ed25519, "OKP", Some("Ed25519")) => Key::of(kind, &part(&self.x)?),
-            (Kind::P256, "EC", Some("P-256")) => {
-                Key::of(kind, &[&[4][..], &part(&self.x)?, &part(&self.y)?].concat())
+            ("OKP", Some("Ed25519")) if algorithm == Algorithm::Ed25519 => {
+                Key::of(algorithm, &part(&self.x)?)
+            }
+            ("EC", Some("P-256")) if is_p256(algorithm) => {
+                Key::of(algorithm, &[&[4][..], &part(&self.x)?, &part(&self.y)?].concat())
             }
             _ => None,
         }
     }
 }
 
-fn from_set(
+/// The keys of this kind in the set at `url`, of which `kid` says which.
+fn from_set<'a>(
     url: &str,
-    kid: Option<&Place>,
-    kind: Kind,
-    request: &Request<'_>,
+    kid: impl FnOnce() -> Result<Option<Cow<'a, str>>, Error>,
+    algorithm: Algorithm,
     given: &Given<'_>,
 ) -> Result<Vec<Key>, Error> {
     // A key that somebody pinned goes before what stands at the address.
     let pinned = given.values(PUBLIC_KEY);
     if !pinned.is_empty() {
-        return given_keys(PUBLIC_KEY, None, "", kind, given);
+        return given_keys(PUBLIC_KEY, None, "", algorithm, given);
     }
     let parsed =
         Url::parse(url).map_err(|_| Error::Certificate(format!("`{url}` is no address")))?;
     let document = Document { url: parsed };
-    let kid = kid.map(|place| request.needed(place)).transpose()?;
+    let kid = kid()?;
     let Some(text) = given.document(url, &document.url) else {
         return Err(Error::Missing(document));
     };
     let keys: Vec<_> = set(text)
         .iter()
         .filter(|jwk| kid.as_ref().is_none_or(|kid| jwk.kid.as_deref() == Some(kid)))
-        .filter_map(|jwk| jwk.key(kind))
+        .filter_map(|jwk| jwk.key(algorithm))
         .collect();
     if keys.is_empty() {
         let kid = crate::text::clean(&kid.unwrap_or_default(), 80);
@@ -263,7 +285,7 @@ fn certified(
     place: &Place,
     hosts: &[HostPattern],
     name: Option<&HostPattern>,
-    kind: Kind,
+    algorithm: Algorithm,
     request: &Request<'_>,
     given: &Given<'_>,
     now: Timestamp,
@@ -288,7 +310,7 @@ fn certified(
         return Err(Error::Missing(document));
     };
     let key = believed(pem, given.trust_anchor, name, now).map_err(Error::Certificate)?;
-    let key = Key::of(kind, &key)
+    let key = Key::of(algorithm, &key)
         .ok_or_else(|| Error::Certificate("the certificate's key is of another kind".into()))?;
     Ok(vec![key])
 }

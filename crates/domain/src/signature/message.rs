@@ -90,6 +90,21 @@ fn owned<'a>(text: impl Into<String>) -> Cow<'a, [u8]> {
     Cow::Owned(text.into().into_bytes())
 }
 
+/// What a claim of a token is the digest of.
+pub(super) fn claimed<'a>(
+    pieces: &'a [Piece],
+    request: &Request<'a>,
+    given: &Given<'a>,
+) -> Result<Message<'a>, Error> {
+    let parts = pieces.iter().map(|piece| {
+        Ok(Part::Bytes(match piece {
+            Piece::Url(_) => owned(request.url),
+            piece => plain(piece, request, given)?,
+        }))
+    });
+    parts.collect::<Result<_, _>>().map(Message)
+}
+
 /// What a question is digested as. The address stands in it without what the question adds to it.
 pub(super) fn asked<'a>(
     pieces: &'a [Piece],
@@ -117,8 +132,16 @@ fn plain<'a>(
         Piece::BodyCrc32 => owned(crc32fast::hash(request.body).to_string()),
         Piece::Method => request.method.as_bytes().into(),
         Piece::Path => request.path().as_bytes().into(),
+        Piece::Target => match request.query {
+            Some(query) => owned(format!("{}?{query}", request.path())),
+            None => request.path().as_bytes().into(),
+        },
         Piece::Text(text) => text.as_bytes().into(),
         Piece::At(place) => bytes(request.needed(place)?),
+        Piece::Optional { place, before, after } => match request.at(place)? {
+            Some(text) => owned(format!("{before}{text}{after}")),
+            None => Cow::default(),
+        },
         Piece::Setting(name) => match given.values(name).first() {
             Some(value) => owned(value.trim()),
             None => return Err(Error::NoSecret(name.clone())),

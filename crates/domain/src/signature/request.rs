@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Error, malformed};
-use crate::connector::Place;
+use crate::connector::{Path, Place};
 use crate::form;
 use crate::json::Json;
 
@@ -102,12 +102,10 @@ impl<'a> Request<'a> {
             Place::Header(_) => Ok(None),
             Place::Query(name) => named(&mut self.parameters(), name),
             Place::Field(name) => named(&mut self.form().into_iter(), name),
-            Place::Body(path) => {
-                let names = path.path().unwrap_or_default();
-                let found = Json::parse(self.body).ok().and_then(|body| {
-                    names.iter().try_fold(body, |at, name| at.get(name))?.as_text()
-                });
-                Ok(found.map(Cow::Owned))
+            Place::Body(path) => Ok(inside(self.body, path)),
+            Place::InField { field, path } => {
+                let text = named(&mut self.form().into_iter(), field)?;
+                Ok(text.and_then(|text| inside(text.as_bytes(), path)))
             }
         }
     }
@@ -116,4 +114,9 @@ impl<'a> Request<'a> {
     pub(super) fn needed(&self, place: &Place) -> Result<Cow<'a, str>, Error> {
         self.at(place)?.ok_or_else(|| Error::Unsigned(place.what()))
     }
+}
+
+/// The text at a path of this JSON.
+fn inside(json: &[u8], path: &Path) -> Option<Cow<'static, str>> {
+    path.along(Json::parse(json).ok()?)?.as_text().map(Cow::Owned)
 }

@@ -7,7 +7,7 @@ use super::{
     Error, Given, List, Request, SIGNING_SECRET, TimeUnit, Verified, check_time, decoded, digest,
     key, malformed, read_time,
 };
-use crate::connector::{Encoding, Hash, Key, KeyEncoding, PUBLIC_KEY, Place};
+use crate::connector::{Algorithm, Encoding, Hash, Key, KeyEncoding, PUBLIC_KEY, Place};
 use crate::event::{Proof, ProofDetail};
 
 /// How far the time of a message may be from ours, on both sides.
@@ -91,7 +91,7 @@ fn by_public_key(
     let message = message.joined();
     let mut usable = false;
     for (number, text) in (1..).zip(keys) {
-        for key in key::read(key::Kind::Ed25519, text, "whpk_") {
+        for key in key::read(Algorithm::Ed25519, text, "whpk_") {
             usable = true;
             if signatures.iter().any(|signature| key.verify(&message, signature)) {
                 return Ok(number);

@@ -7,17 +7,17 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::{BASE64, Error, Given, Request, Verified};
-use crate::connector::{Place, TokenAt, TokenEqual};
+use crate::connector::{TokenAt, TokenEqual};
 use crate::event::{Proof, ProofDetail};
 
 /// Whether a request carries a token at one of the places.
-pub(super) fn is_there(rule: &TokenEqual, request: &Request<'_>) -> bool {
-    rule.at.iter().any(|at| !matches!(carried(at, request), Ok(None)))
+pub(super) fn is_there(at: &[TokenAt], request: &Request<'_>) -> bool {
+    at.iter().any(|at| !matches!(carried(at, request), Ok(None)))
 }
 
 /// The places, in words.
-pub(super) fn places(rule: &TokenEqual) -> String {
-    let places: Vec<_> = rule.at.iter().map(what).collect();
+pub(super) fn places(at: &[TokenAt]) -> String {
+    let places: Vec<_> = at.iter().map(what).collect();
     places.join(" and no ")
 }
 
@@ -34,14 +34,7 @@ pub(super) fn verify(
     request: &Request<'_>,
     given: &Given<'_>,
 ) -> Result<Verified, Error> {
-    let mut found = None;
-    for at in &rule.at {
-        if let Some(token) = carried(at, request)? {
-            found = Some((at, token));
-            break;
-        }
-    }
-    let (at, token) = found.ok_or_else(|| Error::Unsigned(places(rule)))?;
+    let (at, token) = first(&rule.at, request)?;
     let secrets = given.values(&rule.secret);
     if secrets.is_empty() {
         return Err(Error::NoSecret(rule.secret.clone()));
@@ -60,15 +53,33 @@ pub(super) fn verify(
         covers_body: false,
         detail: ProofDetail {
             scheme: Some("token_equal".into()),
-            header: match at {
-                TokenAt::Bearer | TokenAt::Basic => Some("authorization".into()),
-                TokenAt::Segment => None,
-                TokenAt::Place { place, .. } => place.header().map(str::to_owned),
-            },
+            header: header(at),
             signed: None,
             secret: Some(fitted),
         },
     })
+}
+
+/// The token at the first of these places that has one.
+pub(super) fn first<'t, 'a>(
+    places_of: &'t [TokenAt],
+    request: &Request<'a>,
+) -> Result<(&'t TokenAt, Cow<'a, str>), Error> {
+    for at in places_of {
+        if let Some(token) = carried(at, request)? {
+            return Ok((at, token));
+        }
+    }
+    Err(Error::Unsigned(places(places_of)))
+}
+
+/// The header that carries it, if one does.
+pub(super) fn header(at: &TokenAt) -> Option<String> {
+    match at {
+        TokenAt::Bearer | TokenAt::Basic => Some("authorization".into()),
+        TokenAt::Segment => None,
+        TokenAt::Place { place, .. } => place.header().map(str::to_owned),
+    }
 }
 
 /// Whether they are the same, and more than nothing. Digests are compared, which are of one length
@@ -89,12 +100,11 @@ fn carried<'a>(at: &TokenAt, request: &Request<'a>) -> Result<Option<Cow<'a, str
             let decoded = percent_encoding::percent_decode_str(last).decode_utf8_lossy();
             (!last.is_empty()).then_some(decoded)
         }
-        TokenAt::Place { place, prefix } => match (request.at(place)?, place) {
-            (Some(text), _) if prefix.is_empty() => Some(text),
-            (Some(text), Place::Header(_) | Place::Query(_) | Place::Field(_) | Place::Body(_)) => {
+        TokenAt::Place { place, prefix } => match request.at(place)? {
+            Some(text) if !prefix.is_empty() => {
                 text.strip_prefix(prefix.as_str()).map(|text| Cow::Owned(text.trim().to_owned()))
             }
-            (None, _) => None,
+            found => found,
         },
     })
 }

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use domain::connector::{
-    Connector, Hash, HookSecret, LookBack, ReconcileBy, ReconcileSource, Register, RegisterBy,
-    Rule, Scheme, Status,
+    Algorithm, Connector, Hash, HookSecret, LookBack, ReconcileBy, ReconcileSource, Register,
+    RegisterBy, Rule, Scheme, Status,
 };
 use serde_json::Value;
 
@@ -133,13 +133,21 @@ fn proof(scheme: &Scheme) -> String {
         Rule::StandardWebhooks => "Standard Webhooks".into(),
         Rule::Hmac(rule) => format!("HMAC-{}", digest(rule.hash)),
         Rule::HashConcat(rule) => format!("{} over the secret", digest(rule.hash)),
-        Rule::Ed25519(_) => "Ed25519".into(),
-        Rule::RsaPkcs1Sha256(_) => "RSA-SHA256".into(),
-        Rule::EcdsaP256Sha256(_) => "ECDSA-SHA256".into(),
+        Rule::PublicKey(algorithm, _) => signature(*algorithm).into(),
         Rule::TokenEqual(_) => "a token".into(),
         Rule::Refetch(_) => "asking again".into(),
         Rule::Own => "a rule of the user's own".into(),
         rule => rule.name().replace('_', " "),
+    }
+}
+
+const fn signature(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::Ed25519 => "Ed25519",
+        Algorithm::RsaPkcs1Sha1 => "RSA-SHA1",
+        Algorithm::RsaPkcs1Sha256 => "RSA-SHA256",
+        Algorithm::RsaPssSha256 => "RSA-PSS-SHA256",
+        Algorithm::EcdsaP256Sha256 | Algorithm::EcdsaP256Sha256Raw => "ECDSA-SHA256",
     }
 }
 
