@@ -500,6 +500,11 @@ impl From<outgoing::Error> for ApiError {
             outgoing::Error::SignIn(_) => {
                 (StatusCode::CONFLICT, Code::Credentials, "Sign in again on the Connections page.")
             }
+            outgoing::Error::Moved => (
+                StatusCode::CONFLICT,
+                Code::ForbiddenHost,
+                "The settings were changed meanwhile. Begin again with those that are there now.",
+            ),
             outgoing::Error::Connector(_) => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 Code::UnknownConnector,

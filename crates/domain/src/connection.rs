@@ -45,8 +45,9 @@ pub struct NewConnection {
     pub sandbox: bool,
     /// What it can do.
     pub state: ConnectionState,
-    /// Where its secrets may go: the hosts that it could call when the user gave them. `None` where
-    /// an older version did not note that.
+    /// Where its secrets may go: the addresses that it could call when the user gave them, each with
+    /// its scheme and port, and the names of further hosts. An older version noted names alone;
+    /// `None` where a yet older one noted nothing.
     pub given_to: Option<BTreeSet<String>>,
 }
 

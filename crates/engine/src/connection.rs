@@ -202,8 +202,8 @@ impl Engine {
         };
         let connection = self.inner.store.create_connection(new, self.now()).await?;
         let id = connection.id;
-        let hosts = self.movable_hosts(&connection, &connector);
-        self.inner.store.set_connection_given_to(id, hosts).await?;
+        let addresses = self.movable_addresses(&connection, &connector);
+        self.inner.store.set_connection_given_to(id, addresses).await?;
         if !secrets.is_empty()
             && let Err(error) = self.keep_secrets(&connection, &secrets, None).await
         {
@@ -232,10 +232,14 @@ impl Engine {
         settings: Option<BTreeMap<String, String>>,
         secrets: Secrets,
     ) -> Result<ConnectionStatus, Error> {
-        let before = self.inner.store.connection(id).await?;
+        let held = self.inner.sign_ins.held(id);
+        // What is exchanged or renewed just now is kept with the settings that it began with.
+        let mut turn = held.lock().await;
+        let mut before = self.inner.store.connection(id).await?;
         let connector = self.connectable(&before.connection.connector)?;
         let way = way_of(&connector, &before)
             .ok_or_else(|| wrong("way", "is no longer one of its connector".into()))?;
+        self.pin(&mut before, &connector).await?;
         let name = name.map(|given| self::name(&given, &connector.name)).transpose()?;
         let settings = match settings {
             None => None,
@@ -261,12 +265,17 @@ impl Engine {
         }
         let after = self.inner.store.update_connection(id, name, settings).await?;
         self.inner.outgoing.forget(id);
-        self.inner.sign_ins.forget_credential(id).await;
+        turn.forget_credential();
+        drop(turn);
+        let leads_to = self.movable_addresses(&after, &connector);
+        if leads_to != self.movable_addresses(&before, &connector) {
+            self.end_moved_sign_in(id).await;
+        }
         // The next one is opened with what is in force then.
         let changed = anew || !secrets.is_empty();
         let barred = if changed { Some(self.bar_sockets(id).await) } else { None };
         if !secrets.is_empty() {
-            self.change_secrets(id, &connector, way, &secrets).await?;
+            self.change_secrets(id, &connector, way, &secrets, &leads_to).await?;
         }
         drop(barred);
         self.tell_mode(&after, way, &secrets).await?;
@@ -416,7 +425,11 @@ impl Engine {
     /// credential that was refused is noted already: the connection needs a sign-in.
     async fn check_failed(&self, id: ConnectionId, error: &Error) -> store::Result<()> {
         let Error::Check(error) = error else { return Ok(()) };
-        if matches!(error, outgoing::Error::SignIn(_) | outgoing::Error::Credentials(_)) {
+        // What was begun with other settings says nothing of those of today.
+        if matches!(
+            error,
+            outgoing::Error::SignIn(_) | outgoing::Error::Credentials(_) | outgoing::Error::Moved
+        ) {
             return Ok(());
         }
         let fault = CheckFault { why: error.to_string(), at: self.now() };

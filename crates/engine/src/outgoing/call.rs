@@ -17,8 +17,8 @@ use url::Url;
 use super::budget::{Budget, heard};
 use super::foreign::{LOOKED_AT, SAID, said};
 use super::{Answer, Carried, Carrying, Error, Request, Unwatched, Watch};
-use crate::Engine;
 use crate::sign_in::Credential;
+use crate::{Engine, store};
 
 /// Where a call goes.
 #[derive(Debug, Clone)]
@@ -255,6 +255,7 @@ impl Engine {
         purpose: Purpose<'_>,
         watcher: &dyn Watch,
     ) -> Result<Answer, Error> {
+        self.refuse_elsewhere(connection, connector, credential)?;
         let values = self.values(connection, connector, &credential.values);
         let base = base_url(connector, &values, credential)?;
         let every = render_headers(&connector.headers, &values)?;
@@ -350,9 +351,13 @@ impl Engine {
         })
     }
 
-    /// The hosts that a connection may call and that may change under it: those that its settings
-    /// fill in and, of an own connector, all. What a sign-in said is held to patterns elsewhere.
-    pub(crate) fn movable_hosts(
+    /// The addresses that a connection may call and that may change under it: those that its
+    /// settings fill in and, of an own connector, all. What a sign-in said is held to patterns
+    /// elsewhere, and the sandbox is ours wherever it listens.
+    ///
+    /// An address counts with its scheme and port, as it does where an answer sends us on: the same
+    /// host without encryption, or at another port, is somebody else.
+    pub(crate) fn movable_addresses(
         &self,
         connection: &Connection,
         connector: &Connector,
@@ -361,21 +366,63 @@ impl Engine {
         let own = self.inner.connectors.is_own(&connector.id);
         let movable = |url: &&Template| own || url.text().contains("{{");
         let fill = |url: &Template| url.render(Place::Address, &values).ok();
-        let mail = connector.smtp.iter().map(|smtp| &smtp.host);
-        let hosts = connector.hosts.iter().chain(mail).filter(movable).filter_map(fill);
+        let hosts = connector.hosts.iter().filter(movable).filter_map(fill);
+        let mail = connector.smtp.iter().filter_map(|smtp| {
+            let texts = [&smtp.tls, &smtp.host, &smtp.port];
+            texts.iter().any(movable).then_some(())?;
+            Some(format!("{}://{}:{}", fill(&smtp.tls)?, fill(&smtp.host)?, fill(&smtp.port)?))
+        });
+        let sandbox = self.sandbox_for(connector).map(|sandbox| sandbox.origin());
         let addresses = connector.base_url.iter().chain(sign_in_addresses(connector));
-        let addresses = addresses.filter(movable).filter_map(fill);
-        hosts
-            .map(|host| host.to_ascii_lowercase())
-            .chain(addresses.filter_map(|url| host_of(&url)))
-            .collect()
+        let origins = addresses
+            .filter(movable)
+            .filter_map(fill)
+            .filter_map(|address| Some(Url::parse(&address).ok()?.origin()))
+            .filter(|origin| Some(origin) != sandbox.as_ref())
+            .map(|origin| origin.ascii_serialization());
+        hosts.chain(mail).map(|address| address.to_ascii_lowercase()).chain(origins).collect()
     }
 
-    /// Whether a connection may call a host now that its secrets were not given for: its settings
-    /// have changed since, or an own connector has.
+    /// Whether a connection may call an address now that its secrets were not given for: its
+    /// settings have changed since, or an own connector has.
     pub(crate) fn has_moved(&self, connection: &Connection, connector: &Connector) -> bool {
         let Some(given_to) = &connection.connection.given_to else { return false };
-        !self.movable_hosts(connection, connector).is_subset(given_to)
+        !is_within(&self.movable_addresses(connection, connector), given_to)
+    }
+
+    /// Refuses a credential that was read for other addresses than those that would be called: the
+    /// settings have changed since whoever calls has read them, and the secrets with them.
+    pub(super) fn refuse_elsewhere(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        credential: &Credential,
+    ) -> Result<(), Error> {
+        let Some(given_to) = &credential.given_to else { return Ok(()) };
+        if is_within(&self.movable_addresses(connection, connector), given_to) {
+            return Ok(());
+        }
+        Err(Error::Moved)
+    }
+
+    /// Notes which addresses the secrets of a connection are for, where an older version noted
+    /// hosts alone, or nothing: those of today, unless it has moved to another host already.
+    pub(crate) async fn pin(
+        &self,
+        connection: &mut Connection,
+        connector: &Connector,
+    ) -> store::Result<()> {
+        let given_to = connection.connection.given_to.as_ref();
+        let is_pinned = given_to.is_some_and(|given_to| !are_hosts(given_to));
+        if is_pinned || connection.secrets.is_none() || self.has_moved(connection, connector) {
+            return Ok(());
+        }
+        let addresses = self.movable_addresses(connection, connector);
+        if given_to != Some(&addresses) {
+            self.inner.store.set_connection_given_to(connection.id, addresses.clone()).await?;
+            connection.connection.given_to = Some(addresses);
+        }
+        Ok(())
     }
 
     /// The address of the sandbox, for its own connector and no other.
@@ -400,6 +447,21 @@ fn is_typed(base: &str) -> bool {
         name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
     });
     is_setting && (rest.is_empty() || rest.starts_with(['/', ':']))
+}
+
+/// Whether something that was `given_to` these may go to all of `addresses`. An older version noted
+/// hosts alone.
+fn is_within(addresses: &BTreeSet<String>, given_to: &BTreeSet<String>) -> bool {
+    let hosts = are_hosts(given_to);
+    addresses.iter().all(|address| {
+        given_to.contains(address)
+            || hosts && host_of(address).is_some_and(|host| given_to.contains(&host))
+    })
+}
+
+/// Whether these say nothing of schemes and ports.
+fn are_hosts(given_to: &BTreeSet<String>) -> bool {
+    given_to.iter().all(|address| !address.contains("://"))
 }
 
 fn host_of(url: &str) -> Option<String> {
@@ -471,14 +533,14 @@ fn whole(
         Content::Text(text) => Bytes::from(text.clone()),
     });
 
-    // An address that an answer names is called without, on another host than our own: links to
+    // An address that an answer names is called without, unless it begins as our own: links to
     // files that are stored elsewhere carry what they need.
-    let own_host = named_by == NamedBy::Connector || url.host_str() == base.host_str();
+    let is_own = named_by == NamedBy::Connector;
     // A call that shows who it is in its own words is left alone.
     let own_words =
         request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
     let carried =
-        if own_host && !own_words { credential.carried.clone() } else { Carried::default() };
+        if is_own && !own_words { credential.carried.clone() } else { Carried::default() };
     Ok(Request {
         method: request.method.clone(),
         url,

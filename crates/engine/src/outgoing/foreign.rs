@@ -86,7 +86,7 @@ impl Error {
             | Self::Answer { host, why }
             | Self::MailServer { host, why } => vec![host, why],
             Self::Status { host, message, .. } => vec![host, message],
-            Self::Store(_) | Self::Vault(_) => Vec::new(),
+            Self::Moved | Self::Store(_) | Self::Vault(_) => Vec::new(),
         }
     }
 }

@@ -105,6 +105,10 @@ pub enum Error {
     /// There are no credentials to call with: the user has to sign in.
     #[error("{0}")]
     SignIn(String),
+    /// The settings were changed while it was being called or signed in: what belongs to the old
+    /// ones and what belongs to the new ones do not go together.
+    #[error("the settings lead to another host by now")]
+    Moved,
     /// The budget is used up.
     #[error("{host} allows no more calls until {until}")]
     RateLimited {

@@ -1,5 +1,6 @@
 //! From secrets to what calls carry, for each way in.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -31,6 +32,9 @@ pub(crate) struct Credential {
     pub(crate) secrets: Arc<Secrets>,
     /// What the connector's texts may use as `token.NAME`; never the tokens themselves.
     pub(crate) values: Value,
+    /// The addresses that its secrets were given for: a call of a connection that leads elsewhere,
+    /// as whoever makes it knows it, must not carry them. None where it has no secrets.
+    pub(crate) given_to: Option<Arc<BTreeSet<String>>>,
 }
 
 impl Default for Credential {
@@ -41,6 +45,7 @@ impl Default for Credential {
             mail: None,
             secrets: Arc::default(),
             values: json!({}),
+            given_to: None,
         }
     }
 }
@@ -60,13 +65,17 @@ impl Credential {
             carried: Carried::header(header_name(header)?, value),
             secrets: Arc::new(secrets),
             values: self.values.clone(),
+            given_to: self.given_to.clone(),
             ..Self::default()
         })
     }
 
-    /// Whether a call would carry the same with the other.
+    /// Whether a call would carry the same with the other, to the same addresses.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.carried == other.carried && self.url == other.url && self.mail == other.mail
+        self.carried == other.carried
+            && self.url == other.url
+            && self.mail == other.mail
+            && self.given_to == other.given_to
     }
 }
 

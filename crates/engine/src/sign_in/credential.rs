@@ -1,5 +1,6 @@
 //! The credential that the calls of a connection carry, kept fresh.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::connection::{Connection, ConnectionState};
@@ -8,7 +9,7 @@ use domain::id::ConnectionId;
 use domain::secret::{Secret, Secrets};
 use domain::token::renew_at;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
@@ -49,7 +50,7 @@ impl Held {
     }
 
     /// Forgets what calls carry.
-    pub(super) fn forget_credential(&mut self) {
+    pub(crate) fn forget_credential(&mut self) {
         self.current = None;
     }
 
@@ -221,11 +222,7 @@ impl Engine {
             return Ok(Some(Credential::default()));
         }
         let secrets = self.stored(held, &connection).await?;
-        if way.kind.token_facts().is_none() {
-            let values = self.values(&connection, &connector, &json!({}));
-            return Ok(Some(Carrier { way, secrets: &secrets, values: &values }.credential()?));
-        }
-        let there = secrets.get(ACCESS).is_some();
+        let there = way.kind.token_facts().is_none() || secrets.get(ACCESS).is_some();
         there.then(|| self.carried(&connection, &connector, way, &secrets)).transpose()
     }
 
@@ -266,7 +263,7 @@ impl Engine {
         id: ConnectionId,
         need: Need,
     ) -> Result<Credential, Error> {
-        let connection = self.inner.store.connection(id).await?;
+        let mut connection = self.inner.store.connection(id).await?;
         if let ConnectionState::NeedsSignIn { why, .. } = &connection.connection.state {
             return Err(Error::SignIn(why.clone()));
         }
@@ -280,6 +277,7 @@ impl Engine {
         if self.has_moved(&connection, &connector) {
             return self.locked_out(id, moved(way).into()).await;
         }
+        self.pin(&mut connection, &connector).await?;
         let mut secrets = self.stored(held, &connection).await?;
         if way.kind.token_facts().is_none() {
             return self.given(held, &connection, &connector, way, &secrets, need).await;
@@ -288,7 +286,11 @@ impl Engine {
             secrets = newer;
         }
         // They may just have been stored.
-        let connection = self.inner.store.connection(id).await?;
+        let connection = Connection {
+            // Its settings stay those for which the secrets were found to be.
+            connection: connection.connection,
+            ..self.inner.store.connection(id).await?
+        };
         let (expires_at, lost) = match &held.unsaved {
             Some((_, expires_at)) => (*expires_at, false),
             None => (connection.token_expires_at, connection.rotating_since.is_some()),
@@ -332,8 +334,7 @@ impl Engine {
         {
             return self.locked_out(connection.id, "It has not been signed in.".into()).await;
         }
-        let values = self.values(connection, connector, &json!({}));
-        let credential = Carrier { way, secrets, values: &values }.credential()?;
+        let credential = self.carried(connection, connector, way, secrets)?;
         match need {
             Need::Other(refused) if refused.is_same(&credential) => {
                 self.locked_out(connection.id, not_accepted(&way.kind).into()).await
@@ -503,7 +504,7 @@ impl Engine {
         Ok((bundle, true))
     }
 
-    /// What calls carry, with these secrets.
+    /// What calls carry, with these secrets of the connection, and where they may go with it.
     fn carried(
         &self,
         connection: &Connection,
@@ -514,7 +515,9 @@ impl Engine {
         let kept = Value::Object(read_object(secrets, KEPT));
         let values = self.values(connection, connector, &kept);
         let credential = Carrier { way, secrets, values: &values }.credential()?;
-        Ok(Credential { values: kept, ..credential })
+        let given_to = connection.connection.given_to.clone();
+        let given_to = given_to.unwrap_or_else(|| self.movable_addresses(connection, connector));
+        Ok(Credential { values: kept, given_to: Some(given_to.into()), ..credential })
     }
 
     /// Keeps what a renewal brought.
@@ -579,16 +582,22 @@ impl Engine {
     /// Puts `given` among the secrets of a connection, in its turn: a renewal that is under way is
     /// waited for. An empty value takes a secret away. A token that was had with the old ones is
     /// forgotten where another can be had without the user.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Moved`] where its settings do not lead to `given_for` any more.
     pub(crate) async fn change_secrets(
         &self,
         id: ConnectionId,
         connector: &Connector,
         way: &Way,
         given: &Secrets,
+        given_for: &BTreeSet<String>,
     ) -> Result<(), Error> {
         let held = self.inner.sign_ins.held(id);
         let mut held = held.lock().await;
         let connection = self.inner.store.connection(id).await?;
+        self.refuse_others(&connection, connector, given_for)?;
         let moved = self.has_moved(&connection, connector);
         let mut secrets = if moved {
             // None of those that were given for another host goes along.
@@ -610,11 +619,24 @@ impl Engine {
         let ends = connection.token_expires_at.filter(|_| !anew);
         self.keep_secrets(&connection, &secrets, ends).await?;
         if moved || connection.connection.given_to.is_none() {
-            let hosts = self.movable_hosts(&connection, connector);
-            self.inner.store.set_connection_given_to(id, hosts).await?;
+            self.inner.store.set_connection_given_to(id, given_for.clone()).await?;
         }
         held.forget();
         Ok(())
+    }
+
+    /// Refuses to go on with a connection whose settings lead elsewhere than to `begun_for`, with
+    /// which something was begun.
+    pub(super) fn refuse_others(
+        &self,
+        connection: &Connection,
+        connector: &Connector,
+        begun_for: &BTreeSet<String>,
+    ) -> Result<(), Error> {
+        if self.movable_addresses(connection, connector) == *begun_for {
+            return Ok(());
+        }
+        Err(Error::Moved)
     }
 
     /// As [`Engine::stored`]; but what is gone from the vault is entered anew, bit by bit.

@@ -1,6 +1,7 @@
 //! Signing in with a short code that is typed into a page of the provider (RFC 8628): asking for
 //! the code, and then, again and again, whether it was typed in.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::connection::Connection;
@@ -17,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::tokens::{Fault, Grant, TokenRequest, address};
-use super::waiting::{DeviceCode, ForWhat, Waiting};
-use super::{Authorize, Error, TakeError, client_id, way};
+use super::waiting::{Attempt, DeviceCode, ForWhat, Waiting};
+use super::{Authorize, Begun, Error, TakeError, client_id, way};
 use crate::Engine;
 use crate::outgoing;
 
@@ -42,6 +43,16 @@ struct Asked {
     lives: Duration,
 }
 
+/// A code that is being waited for.
+struct Awaited {
+    id: ConnectionId,
+    attempt: Attempt,
+    device_code: Secret,
+    /// The addresses that it is for: those of the settings with which the sign-in began.
+    begun_for: BTreeSet<String>,
+    until: Instant,
+}
+
 impl Engine {
     /// Asks for a code, and begins to wait until it is typed in.
     pub(super) async fn ask_for_device_code(
@@ -50,15 +61,17 @@ impl Engine {
         connector: &Connector,
         device: &Device,
     ) -> Result<Authorize, Error> {
+        let begun_for = self.movable_addresses(connection, connector);
         let asked = self.device_code(connection, connector, device).await?;
         let Asked { device_code, shown, complete, every, lives } = asked;
         let stop = CancellationToken::new();
         let until = Instant::now() + lives;
         let for_what = ForWhat::Device(shown.clone());
         let waiting = Waiting { for_what, until, stop: stop.clone(), closed: None };
-        self.inner.sign_ins.begin(connection.id, waiting);
+        let attempt = self.inner.sign_ins.begin(connection.id, waiting);
         self.connection_changed();
-        self.wait_for_code(connection.id, device_code, every, until, stop);
+        let id = connection.id;
+        self.wait_for_code(Awaited { id, attempt, device_code, begun_for, until }, every, stop);
         Ok(Authorize {
             authorize_url: complete.unwrap_or(shown.verification_url),
             redirect_url: None,
@@ -111,25 +124,21 @@ impl Engine {
 
     /// Asks again and again whether the code was typed in, until it was, cannot be any more, or
     /// nobody waits for it.
-    fn wait_for_code(
-        &self,
-        id: ConnectionId,
-        device_code: Secret,
-        every: Duration,
-        until: Instant,
-        stop: CancellationToken,
-    ) {
+    fn wait_for_code(&self, awaited: Awaited, every: Duration, stop: CancellationToken) {
         let engine = self.clone();
         tokio::spawn(async move {
             let stopping = engine.inner.stopping.clone();
             let end = tokio::select! {
                 () = stop.cancelled() => return,
                 () = stopping.cancelled() => return,
-                end = engine.ask_until_known(id, &device_code, every, until) => end,
+                end = engine.ask_until_known(&awaited, every) => end,
             };
-            // One that ended well waits no more already, and a newer one may.
-            if let Err(why) = end {
-                engine.inner.sign_ins.end(id);
+            let Awaited { id, attempt, .. } = awaited;
+            // One that ended well waits no more already. A newer one goes on, and what became of
+            // this one is of no interest beside it.
+            if let Err(why) = end
+                && engine.inner.sign_ins.end_attempt(id, attempt)
+            {
                 engine.came_to_nothing(id, why).await;
             }
             engine.connection_changed();
@@ -137,20 +146,15 @@ impl Engine {
     }
 
     /// How it ended: a sentence where it did not end well.
-    async fn ask_until_known(
-        &self,
-        id: ConnectionId,
-        device_code: &Secret,
-        mut every: Duration,
-        until: Instant,
-    ) -> Result<(), String> {
+    async fn ask_until_known(&self, awaited: &Awaited, mut every: Duration) -> Result<(), String> {
+        let Awaited { id, until, .. } = *awaited;
         loop {
             if Instant::now() + every >= until {
                 tokio::time::sleep_until(until).await;
                 return Err("The code was not typed in in time.".into());
             }
             tokio::time::sleep(every).await;
-            match self.ask_once(id, device_code).await {
+            match self.ask_once(awaited).await {
                 Ok(()) => return Ok(()),
                 Err(TakeError::Fault(Fault::Refused { code, said })) => match code.as_str() {
                     "authorization_pending" => {}
@@ -176,14 +180,16 @@ impl Engine {
         }
     }
 
-    async fn ask_once(&self, id: ConnectionId, device_code: &Secret) -> Result<(), TakeError> {
+    async fn ask_once(&self, awaited: &Awaited) -> Result<(), TakeError> {
+        let Awaited { id, attempt, .. } = *awaited;
         let connection = self.inner.store.connection(id).await?;
         let connector = self.connector_of(&connection)?;
         let way = way(&connector, &connection)?;
-        let callback = json!({});
-        self.take_grant(&connection, &connector, way, &callback, Grant::Device(device_code))
-            .await
-            .map(drop)
+        let begun = Begun { connector: &connector, way, for_what: &awaited.begun_for };
+        let grant = Grant::Device(&awaited.device_code);
+        // Nobody should be shown a code to type in beside a connection that is ready.
+        let kept = || _ = self.inner.sign_ins.end_attempt(id, attempt);
+        self.take_grant(id, &begun, &json!({}), grant, kept).await.map(drop)
     }
 }
 

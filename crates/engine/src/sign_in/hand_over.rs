@@ -75,7 +75,7 @@ impl Engine {
             nonce,
             nonce_at: hand_over.nonce.clone(),
             denied: hand_over.denied.clone(),
-            hosts: self.movable_hosts(connection, connector),
+            begun_for: self.movable_addresses(connection, connector),
         };
         let waiting = Waiting {
             for_what: ForWhat::Keys(Box::new(keys)),
@@ -126,31 +126,15 @@ impl Engine {
         let WayKind::KeyHandOver(hand_over) = way.kind.inner() else {
             return Err(Error::NotNeeded);
         };
-        self.refuse_other_hosts(&connection, &connector, keys)?;
+        self.refuse_others(&connection, &connector, &keys.begun_for)?;
         let given = given(hand_over, said, self.now())?;
         self.try_keys(&connection, &connector, way, &given).await?;
-
-        // Its settings may have been changed while the keys were tried.
-        let connection = self.inner.store.connection(id).await?;
-        self.refuse_other_hosts(&connection, &connector, keys)?;
-        self.change_secrets(id, &connector, way, &given).await?;
+        self.change_secrets(id, &connector, way, &given, &keys.begun_for).await?;
         self.connection_ready(id).await?;
         let engine = self.clone();
         // After the answer: the other side may be able to do one thing at a time alone.
         self.inner.sign_ins.exchanges.spawn(async move { engine.name_account(id).await });
         Ok(connection.connection.name)
-    }
-
-    fn refuse_other_hosts(
-        &self,
-        connection: &Connection,
-        connector: &Connector,
-        keys: &Keys,
-    ) -> Result<(), Error> {
-        if self.movable_hosts(connection, connector) == keys.hosts {
-            return Ok(());
-        }
-        Err(Error::Keys("the settings lead to another host by now".into()))
     }
 
     /// Makes the connection's check with the keys. Only a refusal speaks against them: whoever is

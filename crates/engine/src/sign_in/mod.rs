@@ -28,6 +28,7 @@ mod waiting;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::connection::{Connection, ConnectionState};
@@ -53,7 +54,7 @@ pub(crate) use self::credential::moved;
 use self::landing::Listener;
 pub use self::revoke::Revoked;
 pub(crate) use self::tokens::LIVES;
-use self::tokens::{Asking, Fault, Grant};
+use self::tokens::{Asking, Exchanged, Fault, Grant};
 pub use self::waiting::DeviceCode;
 pub(crate) use self::waiting::SignIns;
 use self::waiting::{At, Browser, ForWhat, Landed, Waiting};
@@ -218,6 +219,7 @@ impl Engine {
             verifier: pkce.then(|| Secret::new(verifier.into_secret())),
             issuers: self.issuers(connection, connector, oauth, &authorize_url),
             redirect: redirect.clone(),
+            begun_for: self.movable_addresses(connection, connector),
         };
         let waiting = Waiting {
             for_what: ForWhat::Browser(Box::new(browser)),
@@ -480,40 +482,59 @@ impl Engine {
         let connector = self.connector_of(&connection)?;
         let way = way(&connector, &connection)?;
         let WayKind::OauthCode(oauth) = way.kind.inner() else { return Err(Error::NotNeeded) };
+        let begun = Begun { connector: &connector, way, for_what: &browser.begun_for };
         let callback = callback_values(oauth, landed)?;
         let code = landed.code.as_ref().ok_or_else(|| incomplete("code"))?;
         let grant =
             Grant::Code { code, redirect: &browser.redirect, verifier: browser.verifier.as_ref() };
-        self.take_grant(&connection, &connector, way, &callback, grant).await.map_err(|fault| {
-            match fault {
-                TakeError::Fault(Fault::Refused { said, .. }) => Error::Denied(said),
-                TakeError::Fault(Fault::Failed(error)) => Error::Exchange(error),
-                TakeError::Other(error) => error,
-            }
+        self.take_grant(id, &begun, &callback, grant, || ()).await.map_err(|fault| match fault {
+            TakeError::Fault(Fault::Refused { said, .. }) => Error::Denied(said),
+            TakeError::Fault(Fault::Failed(error)) => Error::Exchange(error),
+            TakeError::Other(error) => error,
         })
     }
 
-    /// Exchanges what a user consented to for tokens, and keeps them.
+    /// Exchanges what a user consented to for tokens, and keeps them. `kept` is called before the
+    /// connection is seen to be ready.
     async fn take_grant(
         &self,
-        connection: &Connection,
-        connector: &Connector,
-        way: &Way,
+        id: ConnectionId,
+        begun: &Begun<'_>,
         callback: &Value,
         grant: Grant<'_>,
+        kept: impl FnOnce(),
     ) -> Result<ConnectionStatus, TakeError> {
-        let id = connection.id;
-        self.refuse_moved(connection, connector, way)?;
-        let secrets = self.secrets_for_change(connection).await?;
-        let kind = way.kind.inner();
+        let Begun { connector, way, for_what } = *begun;
+        let connection = self.inner.store.connection(id).await?;
+        self.refuse_others(&connection, connector, for_what)?;
+        self.refuse_moved(&connection, connector, way)?;
+        let secrets = self.secrets_for_change(&connection).await?;
+        let (kind, connection) = (way.kind.inner(), &connection);
         let asking = Asking { connection, connector, way, kind, secrets: &secrets, callback };
         let tokens = self.ask_for_tokens(&asking, grant).await.map_err(TakeError::Fault)?;
+        self.keep_grant(id, begun, callback, &tokens, kept).await?;
+        // It may have been switched off while the answer was on its way.
+        if self.inner.store.connection(id).await?.connection.state != ConnectionState::Off {
+            self.name_account(id).await;
+        }
+        Ok(self.connection(id).await?)
+    }
 
+    async fn keep_grant(
+        &self,
+        id: ConnectionId,
+        begun: &Begun<'_>,
+        callback: &Value,
+        tokens: &Exchanged,
+        kept: impl FnOnce(),
+    ) -> Result<(), TakeError> {
+        let Begun { connector, for_what, .. } = *begun;
         let held = self.inner.sign_ins.held(id);
         let mut held = held.lock().await;
-        held.forget();
-        // Read again: the old sign-in may have been renewed meanwhile.
+        // Read again: the settings may have changed, and the old sign-in may have been renewed.
         let connection = self.inner.store.connection(id).await?;
+        self.refuse_others(&connection, connector, for_what)?;
+        held.forget();
         let moved = self.has_moved(&connection, connector);
         let before = match moved {
             true => domain::secret::Secrets::new(),
@@ -522,20 +543,19 @@ impl Engine {
         self.keep_secrets(&connection, &tokens.bundle(before, callback), tokens.noted_end())
             .await?;
         if moved || connection.connection.given_to.is_none() {
-            let hosts = self.movable_hosts(&connection, connector);
-            self.inner.store.set_connection_given_to(id, hosts).await?;
+            self.inner.store.set_connection_given_to(id, for_what.clone()).await?;
         }
-        if matches!(grant, Grant::Device(_)) {
-            // Nobody should be shown a code to type in beside a connection that is ready.
-            self.inner.sign_ins.answered(id);
-        }
+        kept();
         self.connection_ready(id).await?;
-        drop(held);
-        // It may have been switched off while the answer was on its way.
-        if self.inner.store.connection(id).await?.connection.state != ConnectionState::Off {
-            self.name_account(id).await;
+        Ok(())
+    }
+
+    /// Ends a sign-in that waits, since the settings lead elsewhere than those with which it began.
+    pub(crate) async fn end_moved_sign_in(&self, id: ConnectionId) {
+        let moved = Error::Exchange(outgoing::Error::Moved);
+        if self.inner.sign_ins.end_for(id, &moved.to_string()) {
+            self.sign_in_failed(id, &moved).await;
         }
-        Ok(self.connection(id).await?)
     }
 
     /// Leaves word that nobody came back from the provider's page, as [`Engine::came_to_nothing`].
@@ -662,6 +682,14 @@ fn begun(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);
     first.chain(letters).collect()
+}
+
+/// What a sign-in was begun with.
+struct Begun<'a> {
+    connector: &'a Connector,
+    way: &'a Way,
+    /// The addresses that its settings led to then.
+    for_what: &'a BTreeSet<String>,
 }
 
 /// Why what a user consented to did not become tokens.

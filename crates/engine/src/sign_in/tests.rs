@@ -57,6 +57,11 @@ auth:
       nonce: .nonce
       secrets: { key: .key }
       basic: { user: '{{ secrets.key }}' }
+  - id: typed
+    device:
+      device_url: '{{ settings.url }}/device'
+      token_url: '{{ settings.url }}/token'
+      client_id: ours
   - id: pasted
     header_token: { header: x-token, prefix: 'Token ', pattern: 'tok_[a-z]+', example: tok_abc }
 errors: { code: .error, dead: [token_revoked] }
@@ -107,6 +112,8 @@ struct Books {
     issued: u32,
     forms: Vec<HashMap<String, String>>,
     asked_me: Vec<String>,
+    /// What calls carried to be let in.
+    shown: Vec<String>,
     /// Tokens that were taken back: calls with them are answered when the gate for those opens.
     revoked: HashSet<String>,
 }
@@ -139,6 +146,7 @@ impl Provider {
         };
         let routes = Router::new()
             .route("/token", post(token))
+            .route("/device", post(device))
             .route("/me", get(me))
             .with_state(provider.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
@@ -186,6 +194,17 @@ fn landing(query: &HashMap<String, String>, pairs: &[(&str, &str)]) -> Url {
     url
 }
 
+/// A code that nobody types in.
+async fn device(State(provider): State<Provider>) -> String {
+    json!({
+        "device_code": "canary-device",
+        "user_code": "ABCD",
+        "verification_uri": format!("{}/page", provider.url),
+        "interval": 0.01,
+    })
+    .to_string()
+}
+
 async fn token(State(provider): State<Provider>, headers: HeaderMap, body: Bytes) -> Response {
     assert_eq!(headers["content-type"], "application/x-www-form-urlencoded");
     assert_eq!(headers["accept"], "application/json");
@@ -223,6 +242,10 @@ async fn token(State(provider): State<Provider>, headers: HeaderMap, body: Bytes
             books.codes.remove(&form["code"]) == Some((challenge, form["redirect_uri"].clone()))
         }
         "refresh_token" => books.refresh.as_ref() == Some(&form["refresh_token"]),
+        "urn:ietf:params:oauth:grant-type:device_code" => {
+            let waits = r#"{"error": "authorization_pending"}"#;
+            return (StatusCode::BAD_REQUEST, waits).into_response();
+        }
         other => panic!("{other}"),
     };
     if !good {
@@ -250,6 +273,8 @@ async fn me(
 ) -> Response {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    let shown = text("authorization").or(text("x-token")).unwrap_or_default().to_owned();
+    provider.books().shown.push(shown);
     provider.books().asked_me.push(uri.query().unwrap_or_default().to_owned());
     if bearer.is_some_and(|token| provider.books().revoked.contains(token)) {
         provider.late.send_modify(|late| *late += 1);
@@ -343,6 +368,23 @@ impl Bench {
         let authorize = self.engine.authorize(id).await.unwrap();
         let landed = self.provider.consent(&authorize.authorize_url);
         self.engine.complete_sign_in(&landed).await.unwrap();
+    }
+
+    /// Another provider, whose tokens are not those of this one.
+    async fn other_provider(&self) -> Provider {
+        let other = Provider::start().await;
+        other.books().issued = 100;
+        other
+    }
+
+    /// Changes the settings to lead to `other`, and gives the secrets for it.
+    async fn move_to(&self, id: ConnectionId, other: &str, given: &[(&str, &str)]) {
+        let settings = [("url".to_owned(), other.to_owned())].into();
+        let mut secrets = Secrets::new();
+        for (name, value) in given {
+            secrets.set(*name, Secret::new((*value).into()));
+        }
+        self.engine.update_connection(id, None, Some(settings), secrets).await.unwrap();
     }
 
     async fn row(&self, id: ConnectionId) -> Connection {
@@ -1004,7 +1046,7 @@ async fn fields_are_checked_before_anything_is_stored() {
     assert_eq!(unknown, "`urk` is not one of `url`");
     assert_eq!(misplaced, "`token` is a secret, and belongs among the secrets");
     assert_eq!(token, "`token` does not look like `tok_abc`");
-    assert_eq!(way, "`way` is not one of `rotating`, `lasting`, `handed`, `pasted`");
+    assert_eq!(way, "`way` is not one of `rotating`, `lasting`, `handed`, `typed`, `pasted`");
     assert_eq!(connector, "`any` is not a connector that can be connected");
     assert!(bench.engine.connections().await.unwrap().is_empty());
 }
@@ -1049,6 +1091,167 @@ async fn what_was_given_for_one_host_is_sent_to_no_other() {
 }
 
 #[tokio::test]
+async fn a_call_that_began_before_the_settings_changed_is_not_repeated_with_what_was_given_then() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    let token = bench.secrets(id).await.get("access_token").unwrap().expose().to_owned();
+    bench.provider.books().revoked.insert(token.clone());
+    let engine = bench.engine.clone();
+    let caller = tokio::spawn(async move { engine.check_connection(id).await });
+    bench.provider.late.subscribe().wait_for(|late| *late == 1).await.unwrap();
+
+    let other = bench.other_provider().await;
+    bench.move_to(id, &other.url, &[("client_secret", CLIENT_SECRET)]).await;
+    let authorize = bench.engine.authorize(id).await.unwrap();
+    let landed = other.consent(&authorize.authorize_url);
+    bench.engine.complete_sign_in(&landed).await.unwrap();
+    bench.provider.late_gate.add_permits(1);
+
+    let outcome = caller.await.unwrap();
+    assert!(matches!(outcome, Err(connection::Error::Check(outgoing::Error::Moved))));
+    let old = format!("Bearer {token}");
+    assert!(bench.provider.books().shown.iter().all(|shown| *shown == old));
+    // What the old one says ends nothing of the new.
+    let row = bench.row(id).await;
+    assert_eq!((row.connection.state, row.fault), (ConnectionState::Ready, None));
+    bench.call(id).await.unwrap();
+    assert!(other.books().shown.iter().all(|shown| *shown == "Bearer canary-access-102"));
+}
+
+#[tokio::test]
+async fn a_token_for_two_hosts_is_refused_by_each_for_itself() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    let old = bench.row(id).await;
+    let credential = bench.engine.credential(&old).await.unwrap();
+    let other = bench.other_provider().await;
+    let token = credential.secrets.get("access_token").unwrap().clone();
+    bench.move_to(id, &other.url, &[("client_secret", CLIENT_SECRET)]).await;
+    let mut same = bench.secrets(id).await;
+    same.set("access_token", token);
+    let row = bench.row(id).await;
+    bench.engine.keep_secrets(&row, &same, None).await.unwrap();
+    bench.engine.connection_ready(id).await.unwrap();
+
+    let in_force = bench.engine.end_sign_in(&old, &credential, "Over.".into()).await.unwrap();
+
+    assert_ne!(in_force.given_to, credential.given_to);
+    assert_eq!(bench.row(id).await.connection.state, ConnectionState::Ready);
+}
+
+#[tokio::test]
+async fn tokens_that_come_after_the_settings_changed_are_not_kept() {
+    let bench = Bench::start().await;
+    let id = bench.connection().await;
+    let authorize = bench.engine.authorize(id).await.unwrap();
+    let landed = bench.provider.consent(&authorize.authorize_url);
+    bench.provider.hold();
+    let engine = bench.engine.clone();
+    let sign_in = tokio::spawn(async move { engine.complete_sign_in(&landed).await });
+    bench.provider.has_been_asked(1).await;
+
+    let other = bench.other_provider().await;
+    bench.move_to(id, &other.url, &[("client_secret", CLIENT_SECRET)]).await;
+    bench.provider.release();
+
+    let outcome = sign_in.await.unwrap();
+    assert!(matches!(outcome, Err(Error::Exchange(outgoing::Error::Moved))));
+    let why = bench.why(id).await;
+    assert!(why.contains("the settings lead to another host by now"), "{why}");
+    assert_eq!(bench.secrets(id).await.get("access_token"), None);
+    assert!(other.books().shown.is_empty());
+}
+
+#[tokio::test]
+async fn settings_that_lead_elsewhere_end_a_sign_in_that_waits() {
+    let bench = Bench::start().await;
+    let other = bench.other_provider().await;
+    for way in ["lasting", "typed"] {
+        let request = bench.request(way);
+        let id = bench.engine.create_connection(request).await.unwrap().connection.id;
+        let asked = *bench.provider.came.borrow();
+        let authorize = bench.engine.authorize(id).await.unwrap();
+        if way == "typed" {
+            bench.provider.has_been_asked(asked + 1).await;
+        }
+
+        // A name is no reason.
+        let name = Some("Other".into());
+        bench.engine.update_connection(id, name, None, Secrets::new()).await.unwrap();
+        assert!(bench.engine.inner.sign_ins.waits(id), "{way}");
+        bench.move_to(id, &other.url, &[]).await;
+
+        assert!(!bench.engine.inner.sign_ins.waits(id), "{way}");
+        let why = bench.why(id).await;
+        assert!(why.contains("the settings lead to another host by now"), "{why}");
+        if way == "lasting" {
+            let landed = bench.provider.consent(&authorize.authorize_url);
+            let outcome = bench.engine.complete_sign_in(&landed).await;
+            assert!(matches!(outcome, Err(Error::NotWaiting)));
+        }
+    }
+    assert!(other.books().forms.is_empty());
+}
+
+#[tokio::test]
+async fn a_code_that_was_asked_for_earlier_ends_no_later_sign_in() {
+    let bench = Bench::start().await;
+    let request = bench.request("typed");
+    let id = bench.engine.create_connection(request).await.unwrap().connection.id;
+    bench.engine.authorize(id).await.unwrap();
+    bench.engine.authorize(id).await.unwrap();
+
+    let sign_ins = &bench.engine.inner.sign_ins;
+    assert!(!sign_ins.end_attempt(id, 1), "another has taken its place");
+    assert!(sign_ins.waits(id));
+    assert!(sign_ins.end_attempt(id, 2));
+    assert!(!sign_ins.waits(id));
+    assert!(sign_ins.end_attempt(id, 2), "one whose time is over leaves none behind");
+}
+
+#[tokio::test]
+async fn what_was_given_for_an_address_goes_to_no_other_port_and_not_without_encryption() {
+    let bench = Bench::start().await;
+    bench.rewrite_connector(&CONNECTOR.replace("'^http:", "'^https?:")).await;
+    let other = bench.other_provider().await;
+    let (here, plain) = (bench.provider.url.clone(), other.url.clone());
+    let encrypted = here.replace("http:", "https:");
+
+    for elsewhere in [&plain, &encrypted] {
+        let id = bench.pasted().await;
+        bench.move_to(id, elsewhere, &[]).await;
+        assert!(bench.why(id).await.starts_with("Its settings lead to another host."));
+        assert!(bench.call(id).await.is_err());
+        bench.move_to(id, elsewhere, &[("token", "tok_good")]).await;
+        let given_to = bench.row(id).await.connection.given_to.unwrap();
+        assert!(given_to.contains(elsewhere) && !given_to.contains(&here), "{given_to:?}");
+    }
+    assert_eq!(other.books().shown, ["Token tok_good"], "it was given for that one in the end");
+}
+
+#[tokio::test]
+async fn what_an_older_version_noted_is_good_for_the_address_that_it_has_today() {
+    let bench = Bench::start().await;
+    let other = bench.other_provider().await;
+    let hosts = std::collections::BTreeSet::from(["127.0.0.1".to_owned()]);
+    for is_called in [true, false] {
+        let id = bench.pasted().await;
+        let store = &bench.engine.inner.store;
+        store.set_connection_given_to(id, hosts.clone()).await.unwrap();
+        bench.forget(id).await;
+
+        if is_called {
+            bench.call(id).await.unwrap();
+            let given_to = bench.row(id).await.connection.given_to.unwrap();
+            assert!(given_to.contains(&bench.provider.url), "{given_to:?}");
+        }
+        bench.move_to(id, &other.url, &[]).await;
+        assert!(bench.why(id).await.starts_with("Its settings lead to another host."));
+    }
+    assert!(other.books().shown.is_empty());
+}
+
+#[tokio::test]
 async fn what_is_given_for_another_host_is_given_whole() {
     let bench = Bench::start().await;
     let way = "  - id: pair
@@ -1077,7 +1280,8 @@ async fn what_is_given_for_another_host_is_given_whole() {
     let kept = bench.secrets(id).await;
     assert_eq!(kept.get("pass").unwrap().expose(), "new");
     let given_to = bench.row(id).await.connection.given_to.unwrap();
-    assert!(given_to.contains("127.0.0.2") && !given_to.contains("127.0.0.1"));
+    assert!(given_to.contains("http://127.0.0.2:1"), "{given_to:?}");
+    assert!(given_to.iter().all(|address| !address.contains("127.0.0.1")), "{given_to:?}");
 }
 
 #[tokio::test]

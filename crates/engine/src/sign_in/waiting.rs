@@ -19,6 +19,10 @@ use super::credential::Held;
 
 /// How many states of finished sign-ins are known, to tell one that comes again from a stranger's.
 const USED: usize = 32;
+
+/// Which attempt to sign in it is; no two are the same.
+pub(super) type Attempt = u64;
+
 /// One that waits.
 pub(super) struct Waiting {
     /// What is waited for.
@@ -49,8 +53,8 @@ pub(super) struct Keys {
     pub(super) nonce_at: Expression,
     /// Whether what the browser comes back with says no.
     pub(super) denied: Option<Expression>,
-    /// The hosts that they are for: those of the settings with which the sign-in began.
-    pub(super) hosts: BTreeSet<String>,
+    /// The addresses that they are for: those of the settings with which the sign-in began.
+    pub(super) begun_for: BTreeSet<String>,
 }
 
 /// How a sign-in by keys ended, for whoever comes back from it: the name of the connection, or why
@@ -88,6 +92,8 @@ pub(super) struct Browser {
     pub(super) redirect: Url,
     /// Who may have issued the answer: the hosts of the consent page and of the token endpoint.
     pub(super) issuers: Vec<String>,
+    /// The addresses that it is for: those of the settings with which the sign-in began.
+    pub(super) begun_for: BTreeSet<String>,
 }
 
 /// What the user is shown to type in.
@@ -112,21 +118,22 @@ pub(crate) struct SignIns {
 
 #[derive(Default)]
 struct State {
-    waiting: HashMap<ConnectionId, Waiting>,
+    waiting: HashMap<ConnectionId, (Attempt, Waiting)>,
+    attempts: Attempt,
     used: VecDeque<Secret>,
     ended: VecDeque<Ended>,
 }
 
 impl State {
     fn browsers(&self) -> impl Iterator<Item = (ConnectionId, &Browser)> {
-        self.waiting.iter().filter_map(|(id, waiting)| match &waiting.for_what {
+        self.waiting.iter().filter_map(|(id, (_, waiting))| match &waiting.for_what {
             ForWhat::Browser(browser) => Some((*id, &**browser)),
             ForWhat::Device(_) | ForWhat::Keys(_) => None,
         })
     }
 
     fn keys(&self) -> impl Iterator<Item = (ConnectionId, &Keys)> {
-        self.waiting.iter().filter_map(|(id, waiting)| match &waiting.for_what {
+        self.waiting.iter().filter_map(|(id, (_, waiting))| match &waiting.for_what {
             ForWhat::Keys(keys) => Some((*id, &**keys)),
             ForWhat::Device(_) | ForWhat::Browser(_) => None,
         })
@@ -142,10 +149,14 @@ impl State {
 
 impl SignIns {
     /// Lets one wait, in place of an earlier one of the same connection.
-    pub(super) fn begin(&self, id: ConnectionId, waiting: Waiting) {
-        if let Some(earlier) = self.state().waiting.insert(id, waiting) {
+    pub(super) fn begin(&self, id: ConnectionId, waiting: Waiting) -> Attempt {
+        let mut all = self.state();
+        all.attempts += 1;
+        let attempt = all.attempts;
+        if let Some((_, earlier)) = all.waiting.insert(id, (attempt, waiting)) {
             earlier.stop.cancel();
         }
+        attempt
     }
 
     /// Takes the one that an answer belongs to, so that nobody else does. `landed` says whether
@@ -173,7 +184,7 @@ impl SignIns {
             let stranger = !bool::from(used) && any_waits;
             return Err(if stranger { Error::State } else { Error::NotWaiting });
         };
-        let waiting = all.waiting.remove(&id).ok_or(Error::NotWaiting)?;
+        let (_, waiting) = all.waiting.remove(&id).ok_or(Error::NotWaiting)?;
         let ForWhat::Browser(browser) = waiting.for_what else { return Err(Error::NotWaiting) };
         if all.used.len() == USED {
             all.used.pop_front();
@@ -184,7 +195,7 @@ impl SignIns {
 
     /// What the user of this connection is shown to type in, while it waits for that.
     pub(crate) fn device_code(&self, id: ConnectionId) -> Option<DeviceCode> {
-        match &self.state().waiting.get(&id)?.for_what {
+        match &self.state().waiting.get(&id)?.1.for_what {
             ForWhat::Device(code) => Some(code.clone()),
             ForWhat::Browser(_) | ForWhat::Keys(_) => None,
         }
@@ -206,7 +217,7 @@ impl SignIns {
                 found = Some(id);
             }
         }
-        let waiting = all.waiting.remove(&found?)?;
+        let (_, waiting) = all.waiting.remove(&found?)?;
         let ForWhat::Keys(keys) = waiting.for_what else { return None };
         let (nonce, until) = (keys.nonce.clone(), waiting.until);
         all.note_ended(Ended { nonce, until, how: None });
@@ -223,9 +234,15 @@ impl SignIns {
 
     /// Ends one that waits for keys, since none will come: nothing where it waits no longer.
     pub(super) fn refuse_keys(&self, id: ConnectionId, why: &str) -> bool {
+        let waits = self.state().keys().any(|(known, _)| known == id);
+        waits && self.end_for(id, why)
+    }
+
+    /// Ends whatever of a connection waits, and says `why` to whoever comes back from it: nothing
+    /// where none waits.
+    pub(super) fn end_for(&self, id: ConnectionId, why: &str) -> bool {
         let mut all = self.state();
-        let waits = all.keys().any(|(known, _)| known == id);
-        let Some(waiting) = all.waiting.remove(&id).filter(|_| waits) else { return false };
+        let Some((_, waiting)) = all.waiting.remove(&id) else { return false };
         if let ForWhat::Keys(keys) = waiting.for_what {
             let (nonce, until) = (keys.nonce, waiting.until);
             all.note_ended(Ended { nonce, until, how: Some(Err(why.to_owned())) });
@@ -258,8 +275,18 @@ impl SignIns {
 
     /// Ends the one of a connection, if it waits.
     pub(crate) fn end(&self, id: ConnectionId) {
-        if let Some(waiting) = self.state().waiting.remove(&id) {
+        if let Some((_, waiting)) = self.state().waiting.remove(&id) {
             waiting.stop.cancel();
+        }
+    }
+
+    /// Lets this attempt wait no more. Whether the connection is left without one: another may have
+    /// taken its place.
+    pub(super) fn end_attempt(&self, id: ConnectionId, attempt: Attempt) -> bool {
+        let mut all = self.state();
+        match all.waiting.get(&id) {
+            Some((known, _)) if *known == attempt => all.waiting.remove(&id).is_some(),
+            other => other.is_none(),
         }
     }
 
@@ -267,7 +294,7 @@ impl SignIns {
     /// on one.
     pub(super) async fn end_before_next(&self, id: ConnectionId) {
         let ended = self.state().waiting.remove(&id);
-        let Some(ended) = ended else { return };
+        let Some((_, ended)) = ended else { return };
         ended.stop.cancel();
         if let Some(closed) = ended.closed {
             closed.cancelled().await;
@@ -286,11 +313,6 @@ impl SignIns {
         self.exchanges.is_closed()
     }
 
-    /// Lets the one of a connection wait no more, and whoever works on its answer go on.
-    pub(super) fn answered(&self, id: ConnectionId) {
-        self.state().waiting.remove(&id);
-    }
-
     /// Whether one of this connection waits.
     pub(crate) fn waits(&self, id: ConnectionId) -> bool {
         self.state().waiting.contains_key(&id)
@@ -302,7 +324,7 @@ impl SignIns {
     }
 
     /// What is held for the calls of a connection, for one at a time.
-    pub(super) fn held(&self, id: ConnectionId) -> Arc<tokio::sync::Mutex<Held>> {
+    pub(crate) fn held(&self, id: ConnectionId) -> Arc<tokio::sync::Mutex<Held>> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(held.entry(id).or_default())
     }
@@ -322,7 +344,7 @@ impl SignIns {
     fn state(&self) -> MutexGuard<'_, State> {
         let mut state = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        state.waiting.retain(|_, waiting| {
+        state.waiting.retain(|_, (_, waiting)| {
             let waits = now < waiting.until;
             if !waits {
                 waiting.stop.cancel();

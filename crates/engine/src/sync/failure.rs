@@ -118,6 +118,7 @@ fn outgoing_code_and_hint(error: &outgoing::Error) -> (&'static str, Option<&'st
         Error::SentOn { .. } => {
             ("host", Some("Compare the address in the connection's settings with the provider's."))
         }
+        Error::Moved => ("host", Some("The next run reads from there.")),
         Error::Host(_) => ("host", Some("The connector must name every host that it calls.")),
         Error::Unreachable { .. } => ("unreachable", Some(LATER)),
         Error::TimedOut(_) => ("timed_out", Some(LATER)),

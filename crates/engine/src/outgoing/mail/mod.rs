@@ -163,6 +163,7 @@ impl Engine {
         credential: &'a Credential,
         mail: Option<&'a Written>,
     ) -> Result<Attempt<'a>, Error> {
+        self.refuse_elsewhere(connection, connector, credential)?;
         let login = credential.mail.as_ref();
         let login =
             login.ok_or_else(|| Error::Connector("its way in is for no mail server".into()))?;
