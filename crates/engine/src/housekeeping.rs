@@ -6,8 +6,10 @@
 //!
 //! Then rows and vault are compared, both ways: secrets of nobody are removed where the vault can be
 //! listed, and secrets that are gone are told, so that the user enters them before a sender notices.
+//! Whether they are whole is read once, at the start: later a name that is there suffices, since
+//! every change of a secret wakes this, and what is used is read then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -45,14 +47,27 @@ struct Kept {
     visible: bool,
 }
 
+/// How closely the vault is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// Whatever it names is taken to be there.
+    Names,
+    /// All of it is read.
+    Bundles,
+}
+
 /// Keeps at it until the engine stops.
 pub(crate) fn keep(engine: Engine) {
     let stopping = engine.inner.stopping.clone();
     tokio::spawn(stopping.run_until_cancelled_owned(async move {
+        let mut depth = Depth::Bundles;
         loop {
             let finished = engine.finish_deletions().await;
-            let compared = match engine.compare_vault().await {
-                Ok(()) => true,
+            let compared = match engine.compare_vault(depth).await {
+                Ok(()) => {
+                    depth = Depth::Names;
+                    true
+                }
                 Err(fault) => {
                     tracing::debug!(%fault, "the vault is compared later");
                     false
@@ -123,11 +138,11 @@ impl Engine {
     }
 
     /// Removes secrets of nobody, and notes those that are gone.
-    async fn compare_vault(&self) -> Result<(), Fault> {
+    async fn compare_vault(&self, depth: Depth) -> Result<(), Fault> {
         let vault = self.inner.vault.settled().await;
         vault.state().await?;
         // Before the rows: whoever writes a secret has a row already.
-        let kept = vault.owners().await?;
+        let kept: BTreeSet<_> = vault.owners().await?.into_iter().collect();
         let rows = self.rows().await?;
         for (owner, generation) in &kept {
             if is_nobodys(&rows, owner, *generation) {
@@ -135,16 +150,48 @@ impl Engine {
                 tracing::info!(%owner, generation, "removed a secret of nobody from the vault");
             }
         }
-        let mut lost = Vec::new();
+        let named = if depth == Depth::Names { kept } else { BTreeSet::new() };
+        let missed = self.missed(rows, &named).await?;
+        let lost = self.missed_still(missed).await?;
+        self.note_lost(&lost);
+        Ok(())
+    }
+
+    /// The rows whose secrets the vault does not hold whole. Those in `named` are taken to be, but
+    /// not where they were lost before: a part of them may be what is named.
+    async fn missed(
+        &self,
+        rows: BTreeMap<String, Kept>,
+        named: &BTreeSet<(String, u32)>,
+    ) -> Result<Vec<(String, Kept)>, Fault> {
+        let before = self.lost();
+        let mut missed = Vec::new();
         for (owner, row) in rows {
             let Some(generation) = row.generation.filter(|_| row.visible) else { continue };
-            match vault.read(&owner, generation).await {
-                Err(error) if error.is_lost() => lost.push(Lost { owner, name: row.name }),
+            let was_lost = before.iter().any(|lost| lost.owner == owner);
+            if !was_lost && named.contains(&(owner.clone(), generation)) {
+                continue;
+            }
+            match self.inner.vault.read(&owner, generation).await {
+                Err(error) if error.is_lost() => missed.push((owner, row)),
                 read => drop(read?),
             }
         }
-        self.note_lost(&lost);
-        Ok(())
+        Ok(missed)
+    }
+
+    /// Those that still point to what was missed: a change takes the generation away that a row
+    /// pointed to when it was read.
+    async fn missed_still(&self, missed: Vec<(String, Kept)>) -> Result<Vec<Lost>, Fault> {
+        if missed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = self.rows().await?;
+        let is_same = |owner: &String, row: &Kept| {
+            rows.get(owner).is_some_and(|now| now.visible && now.generation == row.generation)
+        };
+        let missed = missed.into_iter().filter(|(owner, row)| is_same(owner, row));
+        Ok(missed.map(|(owner, row)| Lost { owner, name: row.name }).collect())
     }
 
     fn note_lost(&self, lost: &[Lost]) {
@@ -193,4 +240,96 @@ fn is_nobodys(rows: &BTreeMap<String, Kept>, owner: &str, generation: u32) -> bo
             None => true,
             Some(row) => row.generation.is_some_and(|now| generation < now),
         }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use domain::connection::{ConnectionState, NewConnection};
+    use domain::secret::{Secret, Secrets};
+
+    use super::*;
+    use crate::Config;
+    use crate::clock::SystemClock;
+    use crate::data_dir::DataDir;
+    use crate::tunnel::Environment;
+    use crate::vault::{Switches, Vault};
+
+    struct Bench {
+        engine: Engine,
+        vault: Switches,
+        id: ConnectionId,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Bench {
+        /// A connection with secrets, in an engine of which nothing goes on by itself.
+        async fn start() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let (kept, vault) = Vault::switchable();
+            let config = Config {
+                data_dir: DataDir::own(&folder.path().join("data")).unwrap(),
+                clock: Arc::new(SystemClock),
+                vault: kept,
+                environment: Environment::default(),
+                sandbox: None,
+            };
+            let engine = Engine::open(config).await.unwrap();
+            let connection = NewConnection {
+                connector: "rest".into(),
+                name: "Shop".into(),
+                way: "token".into(),
+                settings: std::collections::BTreeMap::new(),
+                sandbox: false,
+                state: ConnectionState::Ready,
+                given_to: None,
+            };
+            let made = engine.inner.store.create_connection(connection, engine.now()).await;
+            let bench = Self { engine, vault, id: made.unwrap().id, _folder: folder };
+            bench.renew("first").await;
+            bench
+        }
+
+        async fn renew(&self, token: &str) {
+            let connection = self.engine.inner.store.connection(self.id).await.unwrap();
+            let mut secrets = Secrets::new();
+            secrets.set("token", Secret::new(token.into()));
+            self.engine.keep_secrets(&connection, &secrets, None).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_renewal_while_the_vault_is_compared_loses_nothing() {
+        let bench = Bench::start().await;
+        let rows = bench.engine.rows().await.unwrap();
+        bench.renew("second").await;
+
+        let missed = bench.engine.missed(rows, &BTreeSet::new()).await.unwrap();
+
+        assert_eq!(missed.len(), 1);
+        assert_eq!(bench.engine.missed_still(missed).await.unwrap(), []);
+
+        let rows = bench.engine.rows().await.unwrap();
+        bench.vault.lose();
+        let missed = bench.engine.missed(rows, &BTreeSet::new()).await.unwrap();
+        let lost = bench.engine.missed_still(missed).await.unwrap();
+        assert_eq!(lost, [Lost { owner: bench.id.to_string(), name: "Shop".into() }]);
+    }
+
+    #[tokio::test]
+    async fn after_the_first_time_no_secret_is_read_that_the_vault_names() {
+        let bench = Bench::start().await;
+        let reads = || bench.vault.reads();
+        let before = reads();
+
+        bench.engine.compare_vault(Depth::Bundles).await.unwrap();
+        assert_eq!(reads(), before + 1);
+        bench.engine.compare_vault(Depth::Names).await.unwrap();
+        assert_eq!(reads(), before + 1);
+
+        bench.vault.lose();
+        bench.engine.compare_vault(Depth::Names).await.unwrap();
+        assert_eq!(bench.engine.lost().len(), 1);
+    }
 }

@@ -1,7 +1,7 @@
 //! A vault that ends with the process: for tests, and for what is tried once.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::secret::Secrets;
@@ -22,6 +22,7 @@ pub struct Switches {
     locked: Arc<AtomicBool>,
     forgetful: Arc<AtomicBool>,
     secrets: Arc<Mutex<All>>,
+    reads: Arc<AtomicUsize>,
 }
 
 impl Switches {
@@ -38,6 +39,11 @@ impl Switches {
     /// Takes away all that is in it, as where its file was deleted or its keyring emptied.
     pub fn lose(&self) {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// How often secrets were read.
+    pub fn reads(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
     }
 
     /// How many generations are in it, of all owners.
@@ -67,6 +73,7 @@ impl Memory {
     }
 
     pub(super) fn read(&self, owner: &str, generation: u32) -> Result<Secrets, Error> {
+        self.switches.reads.fetch_add(1, Ordering::SeqCst);
         self.open()?.get(&(owner.to_owned(), generation)).cloned().ok_or(Error::NotFound)
     }
 
