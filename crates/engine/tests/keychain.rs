@@ -167,9 +167,15 @@ fn inside_an_open_keyring() {
         assert!(matches!(other.read("con_1", 1).await, Err(Error::NotFound)));
         assert_eq!(vault.read("con_1", 1).await.unwrap(), one);
 
-        // A part that somebody removed is noticed.
+        // A part that somebody removed is noticed, and does not keep the others from being removed.
         item.delete().unwrap();
         assert!(matches!(vault.read("con_1", 1).await, Err(Error::Incomplete)));
+        let first = service.search_items(attributes("installation/con_1/1/0")).unwrap();
+        first.unlocked[0].delete().unwrap();
+        assert!(matches!(vault.read("con_1", 1).await, Err(Error::NotFound)));
+        let others = entries() - 1;
+        vault.remove("con_1", 1).await.unwrap();
+        assert_eq!(entries(), others);
     });
 }
 

@@ -4,6 +4,7 @@
 //! at 2,560 an entry. Each part says how many there are and carries a digest of the whole, so that
 //! a part that is missing, or left from another write, is noticed. Parts are written in their
 //! order and removed against it: whatever stops us, those that are there begin with the first.
+//! Others may take some away, so all that is found is removed, and not only what follows the first.
 //!
 //! Calls block, and where the keychain is locked and has a screen they block on a person. So each
 //! runs on a thread of its own within a time limit, one at a time; while one hangs on a prompt the
@@ -62,6 +63,34 @@ impl Session {
             proved: false,
         }
     }
+
+    /// One in which nothing hangs, connected to anew.
+    fn anew(&self) -> Self {
+        Self { proved: self.proved, ..Self::new() }
+    }
+}
+
+/// The turn of one call, which ends when the call is given up as hanging.
+struct Turn {
+    keychain: Arc<Keychain>,
+    held: Arc<Semaphore>,
+}
+
+impl Turn {
+    /// Whether others go on without this call: what it writes now might land over theirs.
+    fn is_over(&self) -> bool {
+        !Arc::ptr_eq(&self.keychain.session().turn, &self.held)
+    }
+
+    /// Forgets what we talked to, where it is still our turn; answers whether it is.
+    fn reconnects(&self) -> bool {
+        let mut session = self.keychain.session();
+        let is_ours = Arc::ptr_eq(&session.turn, &self.held);
+        if is_ours {
+            session.store = None;
+        }
+        is_ours
+    }
 }
 
 /// What can be seen without asking a person.
@@ -83,7 +112,7 @@ impl Keychain {
         let mut bytes = vec![0; PART];
         getrandom::fill(&mut bytes).map_err(|error| Error::Io(error.to_string()))?;
         let name = part_name(&self.name("proof", 0), 0);
-        self.call(move |store| {
+        self.call(move |store, _| {
             let entry = entry(store, &name)?;
             entry.set_secret(&bytes)?;
             let kept = match entry.get_secret() {
@@ -115,7 +144,7 @@ impl Keychain {
         generation: u32,
     ) -> Result<Secrets, Error> {
         let name = self.name(owner, generation);
-        let bytes = self.call(move |store| read_parts(store, &name)).await??;
+        let bytes = self.call(move |store, _| read_parts(store, &name)).await??;
         bundle::decode(&bytes).ok_or(Error::Incomplete)
     }
 
@@ -128,14 +157,7 @@ impl Keychain {
         let bundle = bundle::encode(secrets);
         let parts = cut(&bundle)?;
         let name = self.name(owner, generation);
-        self.call(move |store| {
-            for (at, part) in parts.iter().enumerate() {
-                entry(store, &part_name(&name, at))?.set_secret(part)?;
-            }
-            // An earlier write of this generation may have been longer.
-            remove_from(store, &name, parts.len())
-        })
-        .await
+        self.call(move |store, turn| write_parts(store, &name, &parts, turn)).await?
     }
 
     pub(super) async fn remove(
@@ -144,13 +166,13 @@ impl Keychain {
         generation: u32,
     ) -> Result<(), Error> {
         let name = self.name(owner, generation);
-        self.call(move |store| remove_from(store, &name, 0)).await
+        self.call(move |store, turn| remove_found(store, &name, turn)).await?
     }
 
     /// The owners that this installation has secrets of, each with its generations.
     pub(super) async fn owners(self: &Arc<Self>) -> Result<Vec<(String, u32)>, Error> {
         let whole: BTreeSet<_> = self
-            .call(all)
+            .call(|store, _| all(store))
             .await?
             .into_iter()
             .filter(|found| found.installation == self.installation)
@@ -161,7 +183,7 @@ impl Keychain {
 
     /// The installations that have secrets in it, each with how many bundles.
     pub(super) async fn installations(self: &Arc<Self>) -> Result<BTreeMap<String, usize>, Error> {
-        let found: BTreeSet<_> = self.call(all).await?.into_iter().collect();
+        let found: BTreeSet<_> = self.call(|store, _| all(store)).await?.into_iter().collect();
         let mut bundles = BTreeMap::new();
         for Found { installation, .. } in found {
             *bundles.entry(installation).or_default() += 1;
@@ -190,7 +212,7 @@ impl Keychain {
     /// that may be done twice: where the service was started anew in between, it is.
     async fn call<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl Fn(&Arc<CredentialStore>) -> keyring_core::Result<T> + Send + 'static,
+        work: impl Fn(&Arc<CredentialStore>, &Turn) -> keyring_core::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
         let closed = self.session().closed_at.is_some_and(|at| at.elapsed() < QUIET);
         if closed && self.look().await? == Some(Lock::Locked) {
@@ -198,17 +220,20 @@ impl Keychain {
         }
 
         let (turn, hangs) = self.turn();
-        if hangs && turn.available_permits() == 0 {
+        if hangs && turn.held.available_permits() == 0 {
             return Err(self.why_late().await);
         }
-        let Ok(Ok(turn)) = tokio::time::timeout(LIMIT, turn.acquire_owned()).await else {
+        let permit = Arc::clone(&turn.held).acquire_owned();
+        let Ok(Ok(permit)) = tokio::time::timeout(LIMIT, permit).await else {
             return Err(self.why_late().await);
         };
         let keychain = Arc::clone(self);
         let task = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            let outcome = keychain.attempt(&work);
-            keychain.session().hangs_since = None;
+            let _permit = permit;
+            let outcome = keychain.attempt(&work, &turn);
+            if !turn.is_over() {
+                keychain.session().hangs_since = None;
+            }
             outcome
         });
         match tokio::time::timeout(LIMIT, task).await {
@@ -227,24 +252,25 @@ impl Keychain {
     }
 
     /// Whose turn it is, and whether a call was seen to hang.
-    fn turn(&self) -> (Arc<Semaphore>, bool) {
+    fn turn(self: &Arc<Self>) -> (Turn, bool) {
         let mut session = self.session();
         if session.hangs_since.is_some_and(|since| since.elapsed() > GIVE_UP) {
-            *session = Session { proved: session.proved, ..Session::new() };
+            *session = session.anew();
         }
-        (Arc::clone(&session.turn), session.hangs_since.is_some())
+        let turn = Turn { keychain: Arc::clone(self), held: Arc::clone(&session.turn) };
+        (turn, session.hangs_since.is_some())
     }
 
     fn attempt<T>(
         &self,
-        work: &impl Fn(&Arc<CredentialStore>) -> keyring_core::Result<T>,
+        work: &impl Fn(&Arc<CredentialStore>, &Turn) -> keyring_core::Result<T>,
+        turn: &Turn,
     ) -> Result<T, Fault> {
-        let first = work(&self.store()?);
+        let first = work(&self.store()?, turn);
         let outcome = match first {
             // What we talked to may have been started anew and know nothing of our session.
-            Err(keyring_core::Error::PlatformFailure(_)) => {
-                self.session().store = None;
-                work(&self.store()?)
+            Err(keyring_core::Error::PlatformFailure(_)) if turn.reconnects() => {
+                work(&self.store()?, turn)
             }
             other => other,
         };
@@ -306,6 +332,10 @@ impl Keychain {
 enum Fault {
     NoAccess,
     Other(Error),
+}
+
+fn given_up() -> Error {
+    Error::Io("the keychain answered after the call was given up".into())
 }
 
 fn no_keyring() -> Error {
@@ -418,6 +448,56 @@ fn read_parts(store: &Arc<CredentialStore>, name: &str) -> keyring_core::Result<
         }
     }
     Ok(join(&parts).ok_or(Error::Incomplete))
+}
+
+/// Writes the parts of a bundle in their order, for as long as it is our turn.
+fn write_parts(
+    store: &Arc<CredentialStore>,
+    name: &str,
+    parts: &[Zeroizing<Vec<u8>>],
+    turn: &Turn,
+) -> keyring_core::Result<Result<(), Error>> {
+    // Whoever has to be asked is asked by this, and so before it is known whose turn it is.
+    store.search(&system::ours())?;
+    for (at, part) in parts.iter().enumerate() {
+        if turn.is_over() {
+            return Ok(Err(given_up()));
+        }
+        entry(store, &part_name(name, at))?.set_secret(part)?;
+    }
+    // An earlier write of this generation may have been longer.
+    if !turn.is_over() {
+        remove_from(store, name, parts.len())?;
+    }
+    Ok(Ok(()))
+}
+
+/// Removes every part of a bundle that is found, the last one first.
+fn remove_found(
+    store: &Arc<CredentialStore>,
+    name: &str,
+    turn: &Turn,
+) -> keyring_core::Result<Result<(), Error>> {
+    let entries = store.search(&system::ours())?;
+    let part_of = |entry: &Entry| part_at(&name_of(entry)?, name);
+    let mut parts: Vec<(usize, Entry)> =
+        entries.into_iter().filter_map(|entry| Some((part_of(&entry)?, entry))).collect();
+    parts.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    for (_, part) in parts {
+        if turn.is_over() {
+            return Ok(Err(given_up()));
+        }
+        match part.delete_credential() {
+            Ok(()) | Err(keyring_core::Error::NoEntry) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Which part of the bundle `name` an entry is; none where it is of another.
+fn part_at(entry: &str, name: &str) -> Option<usize> {
+    entry.strip_prefix(name)?.strip_prefix('/')?.parse().ok()
 }
 
 /// Removes the parts from `from` on, the last one first.
@@ -563,6 +643,12 @@ mod system {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+    use std::sync::mpsc;
+
+    use keyring_core::api::CredentialStoreApi;
+    use tokio::sync::oneshot;
+
     use super::*;
 
     #[test]
@@ -575,6 +661,88 @@ mod tests {
             assert_eq!(join(&parts).map(|whole| whole.to_vec()), Some(bundle), "{size}");
         }
         assert!(cut(&vec![0; MOST_PARTS * PART]).is_err());
+    }
+
+    /// A store in memory whose first search waits, as for somebody who is asked.
+    #[derive(Debug)]
+    struct Asking {
+        kept: Arc<keyring_core::mock::Store>,
+        asked: Mutex<Option<(oneshot::Sender<()>, mpsc::Receiver<()>)>>,
+    }
+
+    impl CredentialStoreApi for Asking {
+        fn vendor(&self) -> String {
+            self.kept.vendor()
+        }
+
+        fn id(&self) -> String {
+            self.kept.id()
+        }
+
+        fn build(
+            &self,
+            service: &str,
+            user: &str,
+            _label: Option<&HashMap<&str, &str>>,
+        ) -> keyring_core::Result<Entry> {
+            self.kept.build(service, user, None)
+        }
+
+        fn search(&self, spec: &HashMap<&str, &str>) -> keyring_core::Result<Vec<Entry>> {
+            let asked = self.asked.lock().unwrap().take();
+            if let Some((asked, answer)) = asked {
+                asked.send(()).unwrap();
+                answer.recv().unwrap();
+            }
+            self.kept.search(spec)
+        }
+
+        fn as_any(&self) -> &dyn std::any::Any {
+            self
+        }
+
+        fn debug_fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            std::fmt::Debug::fmt(self, f)
+        }
+    }
+
+    fn token(value: &str) -> Secrets {
+        let mut secrets = Secrets::new();
+        secrets.set("token", domain::secret::Secret::new(value.into()));
+        secrets
+    }
+
+    #[tokio::test]
+    async fn what_was_given_up_is_not_written_over_what_came_after_it() {
+        let ((asked, was_asked), (answer, answered)) = (oneshot::channel(), mpsc::channel());
+        let store: Arc<CredentialStore> = Arc::new(Asking {
+            kept: keyring_core::mock::Store::new().unwrap(),
+            asked: Mutex::new(Some((asked, answered))),
+        });
+        let keychain = Arc::new(Keychain::new("installation"));
+        keychain.session().store = Some(Arc::clone(&store));
+        let hangs = Arc::clone(&keychain);
+        let late = tokio::spawn(async move { hangs.write("con_1", 1, &token("old")).await });
+        was_asked.await.unwrap();
+
+        let anew = Session { store: Some(store), ..keychain.session().anew() };
+        *keychain.session() = anew;
+        keychain.write("con_1", 1, &token("new")).await.unwrap();
+        answer.send(()).unwrap();
+
+        assert!(matches!(late.await.unwrap(), Err(Error::Io(_))));
+        assert_eq!(keychain.read("con_1", 1).await.unwrap(), token("new"));
+        keychain.remove("con_1", 1).await.unwrap();
+        assert!(matches!(keychain.read("con_1", 1).await, Err(Error::NotFound)));
+    }
+
+    #[test]
+    fn the_parts_of_a_bundle_are_told_from_those_of_others() {
+        assert_eq!(part_at("ab12/con_1/3/0", "ab12/con_1/3"), Some(0));
+        assert_eq!(part_at("ab12/con_1/3/17", "ab12/con_1/3"), Some(17));
+        for other in ["ab12/con_1/31/0", "ab12/con_1/3", "ab12/con_1/3/0/1", "cd/con_1/3/0"] {
+            assert_eq!(part_at(other, "ab12/con_1/3"), None, "{other}");
+        }
     }
 
     #[test]
