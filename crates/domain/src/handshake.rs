@@ -624,6 +624,7 @@ mod tests {
         let new = Inbox::new(&asana, &[]);
         assert!(needs_secrets(&new.webhooks));
         assert!(new.webhooks.secret_fields()[0].field.optional);
+        assert_eq!(new.webhooks.token_headers(&BTreeMap::new()), ["x-hook-secret"], "never shown");
 
         let answer = ask(&new, said).unwrap();
         assert_eq!((answer.status, answer.body.as_str()), (200, ""));

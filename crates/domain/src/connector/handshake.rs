@@ -34,6 +34,14 @@ impl Handshake {
         }
     }
 
+    /// The headers in which the sender says that secret.
+    pub(super) fn said_in(&self) -> Vec<&str> {
+        match &self.reply {
+            Reply::Echo(Echo { value: Value::Asked(pick), keep: Some(_), .. }) => pick.headers(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The name of the secret that its answer is made with, or that it asks for.
     pub fn secret(&self) -> Option<&str> {
         match &self.reply {

@@ -185,15 +185,18 @@ impl Webhooks {
     }
 
     /// The headers in which the secret of an inbox with these settings comes as it is, in lower
-    /// case.
+    /// case: also those in which a sender says it, and a token that is good for any body.
     pub fn token_headers(&self, settings: &BTreeMap<String, String>) -> Vec<String> {
         let own = self.verify.is_own().then(|| own::rule(&self.filled(settings.clone())).ok());
         let written = self.verify.schemes.iter().map(|scheme| &scheme.rule);
         let rules = written.chain(own.as_ref().into_iter().flatten());
         let tokens = rules.filter_map(|rule| match rule {
             Rule::TokenEqual(rule) => Some(&rule.at),
+            Rule::Jwt(rule) if rule.sha256.is_empty() => Some(&rule.at),
             _ => None,
         });
+        let said = self.handshake.iter().flat_map(Handshake::said_in);
+        let said = said.map(str::to_ascii_lowercase);
         tokens
             .flatten()
             .filter_map(|at| match at {
@@ -202,6 +205,7 @@ impl Webhooks {
                 }
                 _ => None,
             })
+            .chain(said)
             .collect()
     }
 
