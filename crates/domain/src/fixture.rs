@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::api::{AnswerSaid, Answered, Page, Pages, RequestMade, Token, TokenExpected};
 pub use self::socket::{Message, NotOpened, Socket};
@@ -211,7 +211,7 @@ pub struct ExpectedAnswer {
 ///
 /// A sentence that says what was expected and what came instead.
 pub fn play(connector: &Connector, text: &str) -> Result<(), String> {
-    match serde_json::from_str(text).map_err(|error| error.to_string())? {
+    match read(text)? {
         Fixture::Delivery(delivery) => delivery.play(connector),
         Fixture::Pages(pages) => pages.play(connector),
         Fixture::Token(token) => token.play(connector),
@@ -221,14 +221,129 @@ pub fn play(connector: &Connector, text: &str) -> Result<(), String> {
     }
 }
 
+fn read(text: &str) -> Result<Fixture, String> {
+    // One that has two kinds would be told of by its last bracket.
+    if let Ok(serde_json::Value::Object(members)) = serde_json::from_str(text) {
+        let kinds: Vec<_> = members.keys().map(|name| format!("`{name}`")).collect();
+        if kinds.len() > 1 {
+            return Err(format!(
+                "{} exclude each other: one file is one of them",
+                kinds.join(" and ")
+            ));
+        }
+    }
+    let fixture: Fixture = serde_json::from_str(text).map_err(|error| placed(&error))?;
+    if fixture.source().is_none_or(|source| source.trim().is_empty()) {
+        return Err(
+            "it needs a `source`, which says where it is from: a published vector, a page \
+                    of the documentation, the output of a library; `made …` where it is ours"
+                .into(),
+        );
+    }
+    Ok(fixture)
+}
+
+/// The place first, as it is told of a connector.
+fn placed(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text.rfind(" at line ").map_or(text.as_str(), |end| &text[..end]);
+    format!("line {}, column {}: {text}", error.line(), error.column())
+}
+
+impl Fixture {
+    fn source(&self) -> Option<&str> {
+        match self {
+            Self::Delivery(it) => it.source.as_deref(),
+            Self::Pages(it) => it.source.as_deref(),
+            Self::Token(it) => it.source.as_deref(),
+            Self::Answer(it) => it.source.as_deref(),
+            Self::Request(it) => it.source.as_deref(),
+            Self::Socket(it) => it.source.as_deref(),
+        }
+    }
+}
+
+/// Names that were possible, as the end of a sentence.
+fn expected<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    match &names[..] {
+        [] => ": there is none".into(),
+        [only] => format!(", expected {only}"),
+        names => format!(", expected one of {}", names.join(", ")),
+    }
+}
+
+/// Whether all names are among those that something reads.
+fn known<'a>(
+    what: &str,
+    given: impl IntoIterator<Item = &'a String>,
+    known: &[&str],
+) -> Result<(), String> {
+    match given.into_iter().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            Err(format!("there is no {what} `{name}`{}", expected(known.iter().copied())))
+        }
+    }
+}
+
+/// Whether the settings among `values` are ones that the connector has, with values that fit.
+fn settings_fit(connector: &Connector, values: &serde_json::Value) -> Result<(), String> {
+    let ways = connector.auth.iter().flat_map(crate::connector::Way::fields);
+    let fields: Vec<_> =
+        ways.filter(|field| !field.secret).chain(connector.setting_fields()).collect();
+    let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
+    let Some(settings) = values["settings"].as_object() else { return Ok(()) };
+    known("setting", settings.keys(), &names)?;
+    for field in &fields {
+        let Some(value) = settings.get(&field.name).and_then(serde_json::Value::as_str) else {
+            continue;
+        };
+        // What is left out may stand here as an empty text.
+        if let Some(problem) = field.field.problem(Some(value)).filter(|_| !value.is_empty()) {
+            return Err(format!("the setting `{}` {problem}", field.name));
+        }
+    }
+    Ok(())
+}
+
+/// The methods that requests come with.
+const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+
 impl Delivery {
+    /// Whether everything in it is something that is looked at.
+    fn fits(&self, webhooks: &Webhooks) -> Result<(), String> {
+        known("secret", self.secrets.keys(), &webhooks.known_secrets())?;
+        known("setting", self.settings.keys(), &webhooks.known_settings())?;
+        let method = &self.request.method;
+        if !METHODS.contains(&method.as_str()) {
+            return Err(format!("there is no method `{method}`{}", expected(METHODS)));
+        }
+        let urls = self.forged.iter().filter_map(|forged| forged.url.as_ref());
+        let is_whole = |url: &str| {
+            url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+        };
+        if let Some(url) = urls.chain([&self.request.url]).find(|url| !is_whole(url)) {
+            return Err(format!(
+                "`{url}` should be a whole address, such as https://example.com/h"
+            ));
+        }
+        if !self.request.body.is_empty() && self.request.body_base64.is_some() {
+            return Err("`body` and `body_base64` exclude each other".into());
+        }
+        Ok(())
+    }
+
     fn play(&self, connector: &Connector) -> Result<(), String> {
         let webhooks = connector.webhooks.as_ref().ok_or("the connector has no webhooks")?;
+        self.fits(webhooks)?;
         let webhooks = &match &self.scheme {
             None => webhooks.clone(),
             Some(name) => {
                 let verify = webhooks.verify.only(name);
-                let verify = verify.ok_or_else(|| format!("there is no scheme `{name}`"))?;
+                let names = || expected(webhooks.verify.names());
+                let verify =
+                    verify.ok_or_else(|| format!("there is no scheme `{name}`{}", names()))?;
                 Webhooks { verify, ..webhooks.clone() }
             }
         };
@@ -338,8 +453,14 @@ impl Delivery {
     ) -> Result<(), String> {
         match verdict {
             Err(error) if error.reason() == reason => Ok(()),
-            Err(error) => Err(format!("expected it to be refused as {reason:?}, but {error}")),
-            Ok(_) => Err(format!("expected it to be refused as {reason:?}, but it was accepted")),
+            verdict => {
+                let reason = told(Some(&reason));
+                let found = verdict.map_or_else(
+                    |error| format!("{error}: {}", told(Some(&error.reason()))),
+                    |_| "it was accepted".to_owned(),
+                );
+                Err(format!("expected it to be refused as {reason}, but {found}"))
+            }
         }
     }
 
@@ -445,14 +566,20 @@ impl Expected {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(
+/// A value in the words of the format: as it stands in a fixture.
+fn told<T: Serialize>(value: Option<&T>) -> String {
+    let text = value.and_then(|value| serde_json::to_string(value).ok());
+    text.filter(|text| text != "null").unwrap_or_else(|| "nothing".into())
+}
+
+fn same<T: PartialEq + Serialize>(
     what: &str,
     expected: Option<&T>,
     found: Option<&T>,
 ) -> Result<(), String> {
     match expected {
         Some(_) if expected != found => {
-            Err(format!("expected {what} to be {expected:?}, but it is {found:?}"))
+            Err(format!("expected {what} to be {}, but it is {}", told(expected), told(found)))
         }
         _ => Ok(()),
     }
@@ -475,6 +602,7 @@ mod tests {
         let connector = crate::connector::load("acme/connector.yaml", ACME, &|_| None).unwrap();
         let body = body.to_string();
         let mut delivery = json!({
+            "source": "made",
             "at": "2026-11-25T10:00:00Z",
             "secrets": { "signing_secret": "sec" },
             "request": {
@@ -490,6 +618,76 @@ mod tests {
 
     fn event(of: &str) -> serde_json::Value {
         json!({ "specversion": "1.0", "id": "1", "source": "s", "type": of })
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_in_words_of_the_format() {
+        let good = json!({ "expect": { "accepted": {} } });
+        let with = |change: serde_json::Value| {
+            let mut expect = good.clone();
+            expect.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            check(&event("told"), &expect).err().unwrap_or_else(|| "good".into())
+        };
+        let request = |change: serde_json::Value| {
+            let mut request = json!({
+                "method": "POST", "url": "https://example.com/h", "body": event("told").to_string(),
+                "headers": [["content-type", KIND], ["x-token", "sec"]],
+            });
+            request.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            with(json!({ "request": request }))
+        };
+
+        assert_eq!(with(json!({})), "good");
+        assert_eq!(request(json!({})), "good");
+        for (said, expected) in [
+            (with(json!({ "source": null })), "it needs a `source`"),
+            (with(json!({ "source": " " })), "it needs a `source`"),
+            (
+                with(json!({ "settings": { "nosuch": "x" } })),
+                "there is no setting `nosuch`, expected one of `public_key`, `public_url`",
+            ),
+            (
+                with(json!({ "secrets": { "secret": "sec" } })),
+                "there is no secret `secret`, expected one of `public_key`, `signing_secret`",
+            ),
+            (with(json!({ "scheme": "two" })), "there is no scheme `two`, expected `token_equal`"),
+            (
+                with(json!({ "expect": { "accepted": { "type": "y" } } })),
+                "expected type to be \"y\", but it is \"told\"",
+            ),
+            (
+                with(json!({ "expect": { "accepted": { "proof": "unsigned" } } })),
+                "expected proof to be \"unsigned\", but it is \"verified\"",
+            ),
+            (
+                with(json!({ "forged": [{}] })),
+                "forged: expected it to be refused as \"wrong_signature\", but it was accepted",
+            ),
+            (request(json!({ "method": "PSOT" })), "no method `PSOT`, expected one of `GET`"),
+            (request(json!({ "url": "/x" })), "`/x` should be a whole address"),
+            (request(json!({ "body_base64": "eA==" })), "exclude each other"),
+        ] {
+            assert!(said.contains(expected), "{said}");
+        }
+    }
+
+    #[test]
+    fn one_file_is_one_fixture() {
+        let connector = crate::connector::load("acme/connector.yaml", ACME, &|_| None).unwrap();
+        let says = |text: &str| play(&connector, text).unwrap_err();
+
+        assert_eq!(
+            says(r#"{"delivery": {}, "pages": {}}"#),
+            "`delivery` and `pages` exclude each other: one file is one of them"
+        );
+        let unknown = says("{\n  \"delivry\": {} }");
+        assert!(
+            unknown.starts_with(
+                "line 2, column 11: unknown variant `delivry`, expected one of `delivery`"
+            ),
+            "{unknown}"
+        );
+        assert!(says("{\"delivery\": {").starts_with("line 1, column "));
     }
 
     #[test]

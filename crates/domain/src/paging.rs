@@ -370,11 +370,10 @@ pub fn request(stream: &Stream, cursor: &Cursor, values: &Value) -> Result<PageR
         Source::Job(job) => job.download.as_ref().ok_or(Error::NoPages)?,
         Source::Journal(_) => return Err(Error::NoPages),
     };
-    if let Position::Url(url) = &cursor.position {
-        let headers = crate::connector::render_headers(ask.headers(), values)?;
-        return Ok(PageRequest::Url { url: url.to_string(), headers });
-    }
     let mut rendered = since_in(stream, ask, cursor, values)?;
+    if let Position::Url(url) = &cursor.position {
+        return Ok(PageRequest::Url { url: url.to_string(), headers: rendered.headers });
+    }
     if let Some(paging) = &stream.page {
         place_position(&mut rendered, paging, cursor);
     }
@@ -835,6 +834,15 @@ fn added<'a>(
         Document { text: Cow::Owned(text), value: OnceCell::new() }
     };
     Ok(items.into_iter().map(with).collect())
+}
+
+/// What a record says at the `field` of `since`, where that cannot be read as it is said to be
+/// written: such a record would be read again and again. One that says nothing there is none.
+pub fn unreadable_cursor(stream: &Stream, record: &str, now: Timestamp) -> Option<String> {
+    let since = stream.since.as_ref()?;
+    let record = Json::parse(record.as_bytes()).ok()?;
+    let text = since.field.text_of(&record, now).filter(|text| !text.is_empty())?;
+    Mark::read(&text, &since.field_format).is_none().then_some(text)
 }
 
 fn record(

@@ -186,6 +186,17 @@ pub fn verify(
     Err(ours.unwrap_or_else(|| Error::Unsigned(wanted().collect::<Vec<_>>().join(" and no "))))
 }
 
+/// The key that stands in a rule for everybody, where it cannot be read.
+pub(crate) fn unreadable_default(rule: &Rule) -> Option<&str> {
+    let Rule::PublicKey(algorithm, rule) = rule else { return None };
+    match &rule.key {
+        PublicKey::Given { default: Some(default), prefix, .. } => {
+            key::read(*algorithm, default, prefix).is_empty().then_some(default)
+        }
+        _ => None,
+    }
+}
+
 impl Scheme {
     /// Whether it is the scheme by which `request` is to be checked.
     fn is_for(&self, request: &Request<'_>) -> bool {

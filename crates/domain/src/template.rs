@@ -119,6 +119,36 @@ impl Template {
         names
     }
 
+    /// What it says that the language does not know, such as a filter: it is filled in with values
+    /// of several kinds, since what it says of a value is only looked at when it has one.
+    pub(crate) fn unknown(&self) -> Option<String> {
+        if self.is_plain() {
+            return None;
+        }
+        let kinds = [serde_json::json!("1"), serde_json::json!(1), serde_json::json!(["1"])];
+        kinds.iter().find_map(|kind| {
+            let mut values = serde_json::Map::new();
+            self.names().iter().for_each(|name| put(&mut values, name, kind));
+            let values = value_of(&serde_json::Value::Object(values));
+            let error = ENVIRONMENT.render_named_str(Place::Text.name(), &self.0, values).err()?;
+            let what = match error.kind() {
+                ErrorKind::UnknownFilter => "filter",
+                ErrorKind::UnknownTest => "test",
+                ErrorKind::UnknownFunction => "function",
+                ErrorKind::UnknownMethod => "method",
+                _ => return None,
+            };
+            let detail = describe(&error);
+            let named = detail.split_whitespace().nth(1).unwrap_or(what).trim_matches('\'');
+            let mut problem = format!("`{}` has a {what} that is not there: `{named}`", self.0);
+            if what == "filter" {
+                let known: Vec<_> = FILTERS.iter().map(|name| format!("`{name}`")).collect();
+                problem.push_str(&format!(", expected one of {}", known.join(", ")));
+            }
+            Some(problem)
+        })
+    }
+
     /// Whether it is one setting and nothing else: `{{ settings.url }}`.
     pub fn is_one_setting(&self) -> bool {
         let name =
@@ -199,6 +229,35 @@ impl Place {
             Self::Header => "header",
             Self::Address => "address",
             Self::Html => "html",
+        }
+    }
+}
+
+/// The filters that texts are likely to want, for whoever mistyped one.
+pub(crate) const FILTERS: &[&str] = &[
+    "abs", "default", "first", "float", "int", "items", "join", "last", "length", "list", "lower",
+    "map", "max", "md5", "min", "objects", "pairs", "path", "replace", "reverse", "round",
+    "select", "slice", "sort", "split", "string", "sum", "title", "trim", "unique", "upper",
+];
+
+/// Puts `value` under a name with dots.
+fn put(
+    into: &mut serde_json::Map<String, serde_json::Value>,
+    name: &str,
+    value: &serde_json::Value,
+) {
+    match name.split_once('.') {
+        None => {
+            into.entry(name).or_insert_with(|| value.clone());
+        }
+        Some((first, rest)) => {
+            let below = into.entry(first).or_insert_with(|| serde_json::json!({}));
+            if !below.is_object() {
+                *below = serde_json::json!({});
+            }
+            if let serde_json::Value::Object(below) = below {
+                put(below, rest, value);
+            }
         }
     }
 }
@@ -424,6 +483,23 @@ mod tests {
     fn render(place: Place, text: &str, values: &serde_json::Value) -> Result<String, String> {
         let template = Template::new(text).map_err(|error| error.to_string())?;
         template.render(place, values).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_filter_that_is_not_there_is_found_and_those_that_are_named_are_there() {
+        let unknown = |text: &str| Template::new(text).unwrap().unknown();
+
+        let found = unknown("/a/{{ settings.x | upcase }}").unwrap();
+        assert!(found.contains("`upcase`, expected one of `abs`"), "{found}");
+        assert!(unknown("{% if parent.a.b >= 1 %}{{ x | nope }}{% endif %}").is_some());
+        assert!(unknown("{{ settings.x is shiny }}").is_some());
+        for name in FILTERS {
+            assert_eq!(unknown(&format!("{{{{ settings.x | {name} }}}}")), None, "{name}");
+        }
+        for text in ["{{ topics | objects('name') }}", "{{ 'a' in topics }}", "{{ n * 300 + 50 }}"]
+        {
+            assert_eq!(unknown(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -603,6 +603,7 @@ mod tests {
         let acme = folder.0.path().join("acme");
         let fixture = |title: &str| {
             serde_json::json!({ "delivery": {
+                "source": "made",
                 "at": "2026-05-12T14:05:22Z",
                 "request": {
                     "method": "POST", "url": "https://a.example/in/x", "headers": [],

@@ -326,7 +326,8 @@ pub(crate) struct TryArgs {
     pub(crate) settings: Vec<(String, String)>,
     /// A secret of the way in, read from standard input; several are read line by line, in the
     /// order in which they are named. One that is not named is looked for in the variable
-    /// `PATCHBAY_SECRET_NAME`, and then asked for where this is a terminal.
+    /// `PATCHBAY_SECRET_` with its name in capitals, as `PATCHBAY_SECRET_TOKEN` for `token`, and then
+    /// asked for where this is a terminal.
     #[arg(long = "secret", value_name = "NAME=-", value_parser = secret_name)]
     pub(crate) secrets: Vec<String>,
 }

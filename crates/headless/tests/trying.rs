@@ -246,6 +246,23 @@ fn what_cannot_be_tried_is_said_before_anything_is_called() {
 }
 
 #[test]
+fn whoever_gave_no_secret_is_told_how_it_is_given() {
+    let home = Home::new();
+    let folder = connector(&home, ACME);
+    let server = Server::start(shop);
+    let setting = format!("url={}", server.url);
+    let args = ["connectors", "try", &folder, "--stream", "orders", "--setting", &setting];
+
+    let out = home.patchbay(&[&args[..], &["--json"]].concat());
+
+    let error: Value = serde_json::from_slice(&out.stderr).unwrap();
+    assert_eq!(error["error"]["message"], "there is no `token` to call with");
+    let hint = error["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("PATCHBAY_SECRET_TOKEN") && hint.contains("--secret token=-"), "{hint}");
+    assert_eq!(server.asked().len(), 0);
+}
+
+#[test]
 fn a_secret_may_come_by_its_variable_and_is_left_nowhere() {
     let home = Home::new();
     let folder = connector(&home, ACME);

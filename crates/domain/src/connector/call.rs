@@ -196,7 +196,7 @@ impl Ask {
                     method: Method::Post,
                     path: graphql.path.render(Place::Path, values)?,
                     query: Vec::new(),
-                    headers: render_headers(&graphql.headers, values)?,
+                    headers: present_headers(&graphql.headers, values, absent)?,
                     content: Some(Content::Json(body)),
                 })
             }
@@ -253,7 +253,7 @@ impl Call {
             method: self.method,
             path: self.path.render(Place::Path, values)?,
             query: pairs(&self.query, values, absent)?,
-            headers: render_headers(&self.headers, values)?,
+            headers: present_headers(&self.headers, values, absent)?,
             content,
         })
     }
@@ -270,6 +270,23 @@ impl Call {
         }
         texts
     }
+}
+
+/// As [`render_headers`], without those whose text speaks of a name in `absent`.
+///
+/// # Errors
+///
+/// Those of [`Template::render`].
+fn present_headers(
+    headers: &IndexMap<String, Template>,
+    values: &serde_json::Value,
+    absent: &[String],
+) -> Result<Vec<(String, String)>, template::Error> {
+    let is_present = |text: &Template| {
+        absent.is_empty() || !text.names().iter().any(|name| absent.contains(name))
+    };
+    let present = headers.iter().filter(|(_, text)| is_present(text));
+    render_headers(&present.map(|(name, text)| (name.clone(), text.clone())).collect(), values)
 }
 
 /// Headers with `values` filled in; one that comes to nothing is left out.
@@ -643,7 +660,24 @@ impl TryFrom<serde_json::Value> for Tree {
 
 impl<'de> Deserialize<'de> for Tree {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        serde_json::Value::deserialize(deserializer)?.try_into().map_err(serde::de::Error::custom)
+        let value = serde_json::Value::deserialize(deserializer)?;
+        if let Some(number) = pointed(&value) {
+            return Err(serde::de::Error::custom(format!(
+                "`{number}` needs quotes, since 2.10 is not 2.1; where a number is meant, write \
+                 `\"{{{{ {number} }}}}\"`"
+            )));
+        }
+        value.try_into().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A number with a point somewhere in `value`: what was written there is gone.
+fn pointed(value: &serde_json::Value) -> Option<&serde_json::Number> {
+    match value {
+        serde_json::Value::Number(number) => number.is_f64().then_some(number),
+        serde_json::Value::Array(items) => items.iter().find_map(pointed),
+        serde_json::Value::Object(members) => members.values().find_map(pointed),
+        _ => None,
     }
 }
 

@@ -11,22 +11,31 @@ use super::link;
 use super::{
     Action, Ask, Basic, Call, Connector, Dedupe, Deletions, Does, Each, Field, HookSecret,
     IdempotencyBy, OauthCode, PUBLIC_KEY, Paging, Pick, Pkce, ReconcileBy, Redirect, Register,
-    RegisterBy, Reply, Revoke, Rule, SIGNING_SECRET, Send, Socket, Source, Span, Status, WayKind,
-    Webhooks,
+    RegisterBy, Reply, Revoke, Rule, SIGNING_SECRET, Send, Socket, Source, Span, Status, Stream,
+    WayKind, Webhooks,
 };
 use crate::template::Template;
 
-/// A mistake, and a text of the file near which it is.
+/// A mistake, and where it is: near a text, below these names.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mistake {
     pub(super) message: String,
     pub(super) near: String,
+    pub(super) under: Vec<String>,
+}
+
+impl Mistake {
+    /// The same, to be looked for below these names.
+    fn under<const N: usize>(mut self, path: [&str; N]) -> Self {
+        self.under = path.map(str::to_owned).into();
+        self
+    }
 }
 
 type Checked = Result<(), Mistake>;
 
 fn mistake(near: impl Into<String>, message: impl Into<String>) -> Checked {
-    Err(Mistake { message: message.into(), near: near.into() })
+    Err(Mistake { message: message.into(), near: near.into(), under: Vec::new() })
 }
 
 /// Finds the first mistake.
@@ -41,7 +50,7 @@ pub(super) fn check(connector: &Connector) -> Checked {
         return mistake("socket", "`socket` needs `webhooks`, which say how its events are read");
     }
     mail(connector)?;
-    let calls = asks(connector).iter().any(|(ask, _)| match ask {
+    let calls = asks(connector).iter().any(|asked| match asked.ask {
         Ask::Rest(call) => call.path.text().starts_with('/'),
         Ask::Graphql(_) => true,
     });
@@ -51,9 +60,18 @@ pub(super) fn check(connector: &Connector) -> Checked {
     for (place, text) in addresses(connector) {
         address(connector, place, text)?;
     }
-    for Text { text, words } in texts(connector) {
-        names(connector, text, words)?;
+    for address in whole_addresses(connector) {
+        reachable(connector, address)?;
     }
+    for Text { text, words, under } in texts(connector) {
+        names(connector, text, words)
+            .and_then(|()| known_words(text))
+            .map_err(|mistake| Mistake { under, ..mistake })?;
+    }
+    for (id, stream) in &connector.streams {
+        stream_names(stream).map_err(|mistake| mistake.under(["streams", id]))?;
+    }
+    connector.register.as_ref().map_or(Ok(()), register_names)?;
     header_names(connector)?;
     settings_of_streams(connector)?;
     connector.socket.as_ref().map_or(Ok(()), |it| socket(connector, it))?;
@@ -139,16 +157,45 @@ fn addresses(connector: &Connector) -> Vec<(&'static str, &Template)> {
     addresses.extend(connector.smtp.as_ref().map(|smtp| ("smtp", &smtp.host)));
     addresses.extend(connector.base_url.as_ref().map(|base| ("base_url", base)));
     addresses.extend(connector.auth.iter().flat_map(|way| way.kind.addresses()));
-    let paths = asks(connector).into_iter().filter_map(|(ask, _)| match ask {
+    addresses.extend(whole_addresses(connector).into_iter().map(|path| ("path", path)));
+    addresses
+}
+
+/// The paths of requests that are whole addresses: a path is one of ours and has no host.
+fn whole_addresses(connector: &Connector) -> Vec<&Template> {
+    let paths = asks(connector).into_iter().filter_map(|asked| match asked.ask {
         Ask::Rest(call) => Some(&call.path),
         Ask::Graphql(_) => None,
     });
-    // A path is one of ours and has no host; a whole address has.
     let is_whole = |path: &&Template| !path.text().starts_with('/');
     let paths = paths.chain(way_calls(connector).into_iter().map(|call| &call.path));
     let own = |path: &&Template| !path.text().is_empty() || !is_whole_address(connector);
-    addresses.extend(paths.filter(is_whole).filter(own).map(|path| ("path", path)));
-    addresses
+    paths.filter(is_whole).filter(own).collect()
+}
+
+/// Whether the host of a whole address is one that may be called: that of `base_url`, of an address
+/// in `auth`, or one of `hosts`.
+fn reachable(connector: &Connector, address: &Template) -> Checked {
+    let spaceless = |text: &str| text.split_whitespace().collect::<String>();
+    let host = spaceless(host_part(address.text()));
+    let mut known: Vec<_> = connector.hosts.iter().map(|host| spaceless(host.text())).collect();
+    known.extend(connector.base_url.iter().map(|base| spaceless(host_part(base.text()))));
+    let ways = connector.auth.iter().flat_map(|way| way.kind.addresses());
+    known.extend(ways.map(|(_, text)| spaceless(host_part(text.text()))));
+    // A setting alone may be any host, and one with choices is each of them.
+    let may_be = |known: &String| {
+        let name = known.strip_prefix("{{settings.").and_then(|rest| rest.strip_suffix("}}"));
+        let choices = name.and_then(|name| setting(connector, name)).map(|field| field.choices.0);
+        choices.is_some_and(|choices| choices.is_empty() || choices.contains_key(&host))
+    };
+    if known.contains(&host) || known.iter().any(may_be) {
+        return Ok(());
+    }
+    let known: Vec<_> = known.iter().map(String::as_str).collect();
+    mistake(
+        address.text(),
+        format!("`{host}` is not among the `hosts` that may be called{}", expected(&known)),
+    )
 }
 
 fn address(connector: &Connector, place: &str, text: &Template) -> Checked {
@@ -258,6 +305,19 @@ fn setting(connector: &Connector, name: &str) -> Option<Field> {
 struct Text<'a> {
     text: &'a Template,
     words: &'static [&'static str],
+    under: Vec<String>,
+}
+
+/// A request, what its texts may speak of, and below which names it stands.
+struct Asked<'a> {
+    ask: &'a Ask,
+    words: &'static [&'static str],
+    under: Vec<String>,
+}
+
+/// Names of the file, one below the other.
+fn path<const N: usize>(names: [&str; N]) -> Vec<String> {
+    names.map(str::to_owned).into()
 }
 
 /// What every call may speak of.
@@ -276,26 +336,30 @@ const RECONCILE: &[&str] = &["settings", "token", "sandbox", "cursor", "until", 
 
 fn texts(connector: &Connector) -> Vec<Text<'_>> {
     let mut texts = Vec::new();
-    let mut push = |words, text| texts.push(Text { text, words });
-    connector.hosts.iter().for_each(|host| push(SIGN_IN, host));
-    connector.base_url.iter().for_each(|base| push(CALL, base));
-    connector.auth.iter().for_each(|way| way_texts(&way.kind, &mut push));
-    connector.headers.values().for_each(|text| push(CALL, text));
-    for stream in connector.streams.values() {
-        stream.since.iter().flat_map(|since| &since.text).for_each(|text| push(READ, text));
-        stream.add.values().for_each(|text| push(READ, text));
+    let mut push = |under: Vec<String>, words, text| texts.push(Text { text, words, under });
+    connector.hosts.iter().for_each(|host| push(path(["hosts"]), SIGN_IN, host));
+    connector.base_url.iter().for_each(|base| push(path(["base_url"]), CALL, base));
+    for (number, way) in connector.auth.iter().enumerate() {
+        let under = path(["auth", &number.to_string()]);
+        way_texts(&way.kind, &mut |words, text| push(under.clone(), words, text));
+    }
+    connector.headers.values().for_each(|text| push(path(["headers"]), CALL, text));
+    for (id, stream) in &connector.streams {
+        let since = stream.since.iter().flat_map(|since| &since.text);
+        since.chain(stream.add.values()).for_each(|text| push(path(["streams", id]), READ, text));
     }
     if let Some(smtp) = &connector.smtp {
-        [&smtp.host, &smtp.port, &smtp.tls].into_iter().for_each(|text| push(CALL, text));
-        smtp.from.iter().for_each(|text| push(CALL, text));
+        let texts = [&smtp.host, &smtp.port, &smtp.tls].into_iter().chain(&smtp.from);
+        texts.for_each(|text| push(path(["smtp"]), CALL, text));
     }
-    connector.socket.iter().flat_map(Socket::sent_texts).for_each(|text| push(SENT, text));
-    for (ask, words) in asks(connector) {
-        ask.texts().into_iter().for_each(|text| push(words, text));
+    let sent = connector.socket.iter().flat_map(Socket::sent_texts);
+    sent.for_each(|text| push(path(["socket"]), SENT, text));
+    for Asked { ask, words, under } in asks(connector) {
+        ask.texts().into_iter().for_each(|text| push(under.clone(), words, text));
     }
     for source in &connector.reconcile.0 {
         if let ReconcileBy::EventLog(log) = &source.by {
-            log.failed.values().for_each(|text| push(RECONCILE, text));
+            log.failed.values().for_each(|text| push(path(["reconcile"]), RECONCILE, text));
         }
     }
     texts
@@ -376,20 +440,27 @@ fn call_texts<'a>(
     call.texts().into_iter().for_each(|text| push(words, text));
 }
 
-/// All requests but those of the ways in, with what their texts may speak of.
-fn asks(connector: &Connector) -> Vec<(&Ask, &'static [&'static str])> {
-    let checks = connector.check.iter().chain(connector.auth.iter().flat_map(|way| &way.check));
-    let mut asks: Vec<(&Ask, &'static [&'static str])> =
-        checks.map(|check| (&check.ask, CALL)).collect();
-    let streams = connector.streams.values().flat_map(|stream| stream.asks());
-    asks.extend(streams.map(|ask| (ask, READ)));
-    asks.extend(connector.actions.values().filter_map(|action| match &action.does {
-        Does::Call(ask) => Some((&**ask, ACTION)),
-        Does::Mail => None,
-    }));
-    asks.extend(connector.socket.iter().map(|socket| (&socket.open, CALL)));
-    let register = connector.register.iter().flat_map(|register| register.asks());
-    asks.extend(register.map(|(_, ask)| (ask, REGISTER)));
+/// All requests but those of the ways in.
+fn asks(connector: &Connector) -> Vec<Asked<'_>> {
+    let mut asks = Vec::new();
+    let mut push = |under: Vec<String>, words, ask| asks.push(Asked { ask, words, under });
+    connector.check.iter().for_each(|check| push(path(["check"]), CALL, &check.ask));
+    for (number, way) in connector.auth.iter().enumerate() {
+        let under = path(["auth", &number.to_string(), "check"]);
+        way.check.iter().for_each(|check| push(under.clone(), CALL, &check.ask));
+    }
+    for (id, stream) in &connector.streams {
+        stream.asks().into_iter().for_each(|ask| push(path(["streams", id]), READ, ask));
+    }
+    for (id, action) in &connector.actions {
+        if let Does::Call(ask) = &action.does {
+            push(path(["actions", id]), ACTION, &**ask);
+        }
+    }
+    connector.socket.iter().for_each(|socket| push(path(["socket"]), CALL, &socket.open));
+    for (_, ask) in connector.register.iter().flat_map(|register| register.asks()) {
+        push(path(["register"]), REGISTER, ask);
+    }
     for source in &connector.reconcile.0 {
         let calls = match &source.by {
             ReconcileBy::EventLog(log) => {
@@ -399,9 +470,124 @@ fn asks(connector: &Connector) -> Vec<(&Ask, &'static [&'static str])> {
             ReconcileBy::DeliveryLog(log) => vec![Some(&log.list), log.redeliver.as_ref()],
             _ => Vec::new(),
         };
-        asks.extend(calls.into_iter().flatten().map(|ask| (ask, RECONCILE)));
+        let calls = calls.into_iter().flatten();
+        calls.for_each(|ask| push(path(["reconcile"]), RECONCILE, ask));
     }
     asks
+}
+
+/// What the language does not know: a filter, a test, a function.
+fn known_words(text: &Template) -> Checked {
+    text.unknown().map_or(Ok(()), |problem| mistake(text.text(), problem))
+}
+
+/// What the texts of a stream speak of is there: a parent, a job, a cursor.
+fn stream_names(stream: &Stream) -> Checked {
+    let (mut first, mut later, mut journal) = (Vec::new(), Vec::new(), Vec::new());
+    match &stream.source {
+        Source::Pages(ask) => first.extend(ask.texts()),
+        Source::Job(job) => {
+            first.extend(job.create.texts());
+            let asks = [&job.poll, &job.download, &job.cancel].into_iter().flatten();
+            later.extend(asks.flat_map(Ask::texts));
+        }
+        Source::Journal(it) => {
+            first.extend(it.first.texts());
+            journal.extend(it.next.texts());
+        }
+    }
+    first.extend(stream.since.iter().flat_map(|since| &since.text));
+    first.extend(stream.add.values());
+    let since = stream.since.is_some() || stream.choices.since.is_some();
+    let until = stream.since.as_ref().map_or(since, |since| since.until.is_some());
+    let there = |name: &str, part: u8| match name {
+        "parent" => stream
+            .parent
+            .is_some()
+            .then_some(())
+            .ok_or("`parent` needs a stream that is its parent"),
+        "cursor" => since.then_some(()).ok_or("`cursor` needs `since`, which says what it is"),
+        "until" => until.then_some(()).ok_or("`until` needs an `until` in `since`"),
+        "job" => (part == 1).then_some(()).ok_or("`job` is for `poll` and `download` of a `job`"),
+        "offset" => (part == 2).then_some(()).ok_or("`offset` is for `next` of a `journal`"),
+        _ => Ok(()),
+    };
+    for (part, texts) in (0..).zip([first, later, journal]) {
+        for text in texts {
+            for name in text.names() {
+                let root = name.split('.').next().unwrap_or(&name);
+                if let Err(problem) = there(root, part) {
+                    return mistake(text.text(), problem);
+                }
+            }
+        }
+    }
+    let Source::Pages(ask) = &stream.source else { return Ok(()) };
+    first_run(ask)
+}
+
+/// The first run has no cursor: what speaks of one is left out then, and what cannot be left out has
+/// to do without.
+fn first_run(ask: &Ask) -> Checked {
+    let needed = match ask {
+        Ask::Rest(call) => vec![&call.path],
+        Ask::Graphql(graphql) => vec![&graphql.path],
+    };
+    let speaks = |text: &&Template| {
+        let is_bare = |name: &String| name == "cursor" || name == "until";
+        text.names().iter().any(is_bare) && !text.text().contains("default")
+    };
+    match needed.into_iter().find(speaks) {
+        Some(text) => mistake(
+            text.text(),
+            "the first run has no `cursor` yet: a path cannot do without, `| default(…)` gives one",
+        ),
+        None => Ok(()),
+    }
+}
+
+/// What the texts of the registration speak of is there for what there is one call.
+fn register_names(register: &Register) -> Checked {
+    let topics = register.each == Each::Topic || matches!(register.by, RegisterBy::Single(_));
+    let parents = matches!(register.each, Each::Parent(_));
+    for (_, ask) in register.asks() {
+        for text in ask.texts() {
+            for name in text.names() {
+                let problem = match name.split('.').next() {
+                    Some("topic") if !topics => "`topic` needs `each: topic`",
+                    Some("parent") if !parents => "`parent` needs `each: { parent: … }`",
+                    _ => continue,
+                };
+                let found = mistake(text.text(), problem);
+                return found.map_err(|mistake| mistake.under(["register"]));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What an inbox says of itself to whom it is registered with.
+const INBOX: &[&str] = &["url", "name", "tag"];
+/// What a callback has by itself where keys are handed over.
+const HAND_OVER: &[&str] = &["url", "return_url", "nonce"];
+
+/// What stands below a word that the connector itself fills in; none where nobody can know.
+fn below(connector: &Connector, root: &str) -> Option<Vec<String>> {
+    let kept =
+        || connector.auth.iter().flat_map(|way| way.kind.keep()).map(|(name, _)| name.to_owned());
+    let names: Vec<String> = match root {
+        "inbox" => INBOX.iter().map(|&name| name.to_owned()).collect(),
+        "token" => kept().collect(),
+        "callback" => {
+            let hands_over =
+                connector.auth.iter().any(|way| matches!(way.kind, WayKind::KeyHandOver(_)));
+            let own = HAND_OVER.iter().filter(|_| hands_over).map(|&name| name.to_owned());
+            oauths(connector).flat_map(|oauth| oauth.callback.keys().cloned()).chain(own).collect()
+        }
+        "job" | "hook" => vec!["id".to_owned()],
+        _ => return None,
+    };
+    Some(names)
 }
 
 fn names(connector: &Connector, text: &Template, words: &[&str]) -> Checked {
@@ -415,10 +601,16 @@ fn names(connector: &Connector, text: &Template, words: &[&str]) -> Checked {
         }
         if root == "settings" && setting(connector, key).is_none() {
             let known: Vec<_> = connector.settings.keys().map(String::as_str).collect();
-            return mistake(
-                text.text(),
-                format!("unknown setting `{key}`, expected one of {}", quoted(&known)),
-            );
+            return mistake(text.text(), format!("unknown setting `{key}`{}", expected(&known)));
+        }
+        let member = key.split('.').next().unwrap_or(key);
+        if let Some(known) = below(connector, root)
+            && !member.is_empty()
+            && !known.iter().any(|known| known == member)
+        {
+            let known: Vec<_> = known.iter().map(|name| format!("{root}.{name}")).collect();
+            let known: Vec<_> = known.iter().map(String::as_str).collect();
+            return mistake(text.text(), format!("unknown name `{name}`{}", expected(&known)));
         }
         if root == "secrets" {
             let known = secret_names(connector);
@@ -447,8 +639,11 @@ fn settings_of_streams(connector: &Connector) -> Checked {
     let streams = connector.streams.iter().map(|(id, stream)| (id.as_str(), stream));
     for (id, stream) in streams.chain(listed.as_ref().map(|listed| ("register:", listed))) {
         for text in stream.names_as_texts() {
-            let text = Template::new(&text)
-                .map_err(|error| Mistake { message: error.to_string(), near: text.clone() })?;
+            let text = Template::new(&text).map_err(|error| Mistake {
+                message: error.to_string(),
+                near: text.clone(),
+                under: Vec::new(),
+            })?;
             names(connector, &text, &["settings"])?;
         }
         for (name, values) in stream.choices.settings() {
@@ -484,6 +679,15 @@ fn secret_names(connector: &Connector) -> Vec<String> {
     names
 }
 
+/// The words that were possible, as the end of a sentence.
+fn expected(known: &[&str]) -> String {
+    match known {
+        [] => ": none is declared".into(),
+        [only] => format!(", expected {}", quoted(&[only])),
+        known => format!(", expected one of {}", quoted(known)),
+    }
+}
+
 fn quoted(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
@@ -511,7 +715,7 @@ fn header_names(connector: &Connector) -> Checked {
             names.extend(token.headers.keys().map(String::as_str));
         }
     }
-    for (ask, _) in asks(connector) {
+    for Asked { ask, .. } in asks(connector) {
         names.extend(ask.headers().keys().map(String::as_str));
     }
     names.extend(way_calls(connector).iter().flat_map(|call| call.headers.keys()).map(|it| &**it));
@@ -586,18 +790,25 @@ fn socket(connector: &Connector, socket: &Socket) -> Checked {
 
 fn webhooks(connector: &Connector, hooks: &Webhooks) -> Checked {
     for scheme in &hooks.verify.schemes {
-        proof_names(&scheme.rule)?;
+        proof_names(&scheme.rule).map_err(|mistake| mistake.under(["webhooks", "verify"]))?;
+        default_key(&scheme.rule)?;
     }
     if let Some(name) =
         hooks.used_settings().into_iter().find(|name| !hooks.settings.contains_key(*name))
     {
         let known: Vec<_> = hooks.settings.keys().map(String::as_str).collect();
-        return mistake(
-            name,
-            format!("unknown setting `{name}` of `webhooks`, expected one of {}", quoted(&known)),
-        );
+        let found =
+            mistake(name, format!("unknown setting `{name}` of `webhooks`{}", expected(&known)));
+        return found.map_err(|mistake| mistake.under(["webhooks"]));
     }
     about(connector, hooks)?;
+    mistyped_topics(hooks)?;
+    answer(hooks).map_err(|mistake| mistake.under(["webhooks", "answer"]))?;
+    registration(connector, hooks).map_err(|mistake| mistake.under(["register"]))
+}
+
+/// What a sender is answered is something that it understands.
+fn answer(hooks: &Webhooks) -> Checked {
     let answer = &hooks.answer;
     for text in hooks.answer.headers.values() {
         answer_names(hooks, text)?;
@@ -623,7 +834,20 @@ fn webhooks(connector: &Connector, hooks: &Webhooks) -> Checked {
     if answer.overload != 429 && !(500..600).contains(&answer.overload) {
         return mistake("overload:", "`answer.overload` should be 429 or between 500 and 599");
     }
+    Ok(())
+}
+
+/// The registration fits what it registers for.
+fn registration(connector: &Connector, hooks: &Webhooks) -> Checked {
     let Some(register) = &connector.register else { return Ok(()) };
+    if let Some(name) = register.secret.of_connection() {
+        let secrets = secret_names(connector);
+        if !secrets.iter().any(|secret| secret == name) {
+            let known: Vec<_> = secrets.iter().map(String::as_str).collect();
+            let what = format!("no way in asks for a secret `{name}`{}", expected(&known));
+            return mistake("secret:", what);
+        }
+    }
     if matches!(register.secret, HookSecret::Answer(_) | HookSecret::Ours)
         && hooks.verify.secrets().is_empty()
     {
@@ -633,22 +857,23 @@ fn webhooks(connector: &Connector, hooks: &Webhooks) -> Checked {
         Each::Topic if hooks.topics.is_empty() => {
             mistake("register:", "`each: topic` needs `topics`")
         }
-        Each::Parent(stream) => known_stream(connector, "register:", stream),
+        Each::Parent(stream) => known_stream(connector, ["register"], stream),
         Each::Topic | Each::Inbox => Ok(()),
     }
 }
 
 /// What another stream needs on the way is read page by page, once.
-fn read_by_itself(connector: &Connector, near: &str, id: &str) -> Checked {
+fn read_by_itself(connector: &Connector, id: &str) -> Checked {
     match connector.streams.get(id) {
         Some(stream) if !matches!(stream.source, Source::Pages(_)) => mistake(
-            near,
+            id,
             format!(
-                "`{id}` is read by `job` or `journal`, and what is needed for each run is read page by page"
+                "`{id}` is read by `job` or `journal`, and what is needed for each run is read \
+                 page by page"
             ),
         ),
         Some(stream) if stream.parent.is_some() => {
-            mistake(near, format!("`{id}` has a parent itself"))
+            mistake(id, format!("`{id}` has a parent itself"))
         }
         _ => Ok(()),
     }
@@ -657,43 +882,50 @@ fn read_by_itself(connector: &Connector, near: &str, id: &str) -> Checked {
 /// Streams, ways and inputs that are named elsewhere.
 fn references(connector: &Connector) -> Checked {
     let ways: Vec<_> = connector.auth.iter().map(|way| way.id.as_str()).collect();
-    let known_ways = |near: &str, named: &[String]| match named
+    let known_ways = |near: [&str; 2], named: &[String]| match named
         .iter()
         .find(|way| !ways.contains(&way.as_str()))
     {
         None => Ok(()),
         Some(way) => {
-            mistake(near, format!("there is no way in `{way}`, expected one of {}", quoted(&ways)))
+            mistake(way.as_str(), format!("there is no way in `{way}`{}", expected(&ways)))
+                .map_err(|mistake| mistake.under(near))
         }
     };
     for (id, stream) in &connector.streams {
-        known_ways(id, &stream.ways)?;
+        let under = ["streams", id.as_str()];
+        known_ways(under, &stream.ways)?;
         if let Some(parent) = &stream.parent {
-            known_stream(connector, id, &parent.stream)?;
+            known_stream(connector, under, &parent.stream)?;
             if connector.streams.get(&parent.stream).is_some_and(|it| it.parent.is_some()) {
-                return mistake(id, format!("the parent `{}` has a parent itself", parent.stream));
+                let what = format!("the parent `{}` has a parent itself", parent.stream);
+                return mistake(parent.stream.as_str(), what)
+                    .map_err(|mistake| mistake.under(["streams", id, "parent"]));
             }
         }
         if let Deletions::Stream(gone) = &stream.deletions {
-            known_stream(connector, id, gone)?;
-            read_by_itself(connector, id, gone)?;
+            known_stream(connector, under, gone)?;
+            read_by_itself(connector, gone).map_err(|mistake| mistake.under(under))?;
         }
         if let Some(parent) = &stream.parent {
-            read_by_itself(connector, id, &parent.stream)?;
+            let on_the_way = read_by_itself(connector, &parent.stream);
+            on_the_way.map_err(|mistake| mistake.under(under))?;
             if !matches!(stream.source, Source::Pages(_)) {
                 return mistake(
-                    id,
+                    "parent",
                     "what has a `parent` is read page by page, not by `job` or `journal`",
-                );
+                )
+                .map_err(|mistake| mistake.under(under));
             }
         }
     }
     for (id, action) in &connector.actions {
-        known_ways(id, &action.ways)?;
+        let under = ["actions", id.as_str()];
+        known_ways(under, &action.ways)?;
         if let Some(stream) = &action.stream {
-            known_stream(connector, id, stream)?;
+            known_stream(connector, under, stream)?;
         }
-        action_inputs(id, action)?;
+        action_inputs(action).map_err(|mistake| mistake.under(under))?;
     }
     for source in &connector.reconcile.0 {
         let streams = match &source.by {
@@ -703,20 +935,21 @@ fn references(connector: &Connector) -> Checked {
             | ReconcileBy::FullSweep(streams) => streams.iter().collect(),
             ReconcileBy::DeliveryLog(_) | ReconcileBy::ReplayStream(_) => Vec::new(),
         };
-        streams.iter().try_for_each(|stream| known_stream(connector, "reconcile:", stream))?;
+        streams.iter().try_for_each(|stream| known_stream(connector, ["reconcile"], stream))?;
     }
     Ok(())
 }
 
-fn known_stream(connector: &Connector, near: &str, stream: &str) -> Checked {
+fn known_stream<const N: usize>(connector: &Connector, under: [&str; N], stream: &str) -> Checked {
     if connector.streams.contains_key(stream) {
         return Ok(());
     }
     let known: Vec<_> = connector.streams.keys().map(String::as_str).collect();
-    mistake(near, format!("there is no stream `{stream}`, expected one of {}", quoted(&known)))
+    mistake(stream, format!("there is no stream `{stream}`{}", expected(&known)))
+        .map_err(|mistake| mistake.under(under))
 }
 
-fn action_inputs(id: &str, action: &Action) -> Checked {
+fn action_inputs(action: &Action) -> Checked {
     let Does::Call(ask) = &action.does else { return Ok(()) };
     let ask = &**ask;
     for name in ask.texts().into_iter().flat_map(Template::names) {
@@ -724,20 +957,18 @@ fn action_inputs(id: &str, action: &Action) -> Checked {
         let input = input.split('.').next().unwrap_or(input);
         if !action.input.contains_key(input) {
             let known: Vec<_> = action.input.keys().map(String::as_str).collect();
-            return mistake(
-                id,
-                format!("unknown input `{input}`, expected one of {}", quoted(&known)),
-            );
+            let what = format!("unknown input `{input}`{}", expected(&known));
+            return mistake(format!("input.{input}"), what);
         }
     }
     match (action.idempotency.as_ref().map(|it| &it.by), ask) {
         (Some(IdempotencyBy::Directive(name)), Ask::Graphql(graphql))
             if !graphql.text.contains(&format!("@{name}")) =>
         {
-            mistake(id, format!("the document has no `@{name}`"))
+            mistake("directive", format!("the document has no `@{name}`"))
         }
         (Some(IdempotencyBy::Directive(_) | IdempotencyBy::Variable(_)), Ask::Rest(_)) => {
-            mistake(id, "`directive` and `variable` are for `graphql`")
+            mistake("idempotency", "`directive` and `variable` are for `graphql`")
         }
         _ => Ok(()),
     }
@@ -773,25 +1004,80 @@ fn about(connector: &Connector, hooks: &Webhooks) -> Checked {
     for (event_type, about) in hooks.about.iter() {
         let Some(stream) = connector.streams.get(&about.stream) else {
             let known: Vec<_> = connector.streams.keys().map(String::as_str).collect();
-            return mistake(
-                event_type,
-                format!(
-                    "`about` of `{event_type}` names the stream `{}`, expected one of {}",
-                    about.stream,
-                    quoted(&known)
-                ),
+            let what = format!(
+                "`about` of `{event_type}` names the stream `{}`{}",
+                about.stream,
+                expected(&known)
             );
+            return mistake(about.stream.as_str(), what)
+                .map_err(|mistake| mistake.under(["webhooks", "about", event_type]));
         };
         if stream.key.len() != about.key.len() {
             return mistake(
-                event_type,
+                "key",
                 format!(
                     "`about` of `{event_type}` needs as many keys as the stream `{}`, which has {}",
                     about.stream,
                     stream.key.len()
                 ),
-            );
+            )
+            .map_err(|mistake| mistake.under(["webhooks", "about", event_type]));
         }
     }
     Ok(())
+}
+
+/// A key that stands in the connector can be read: no user could put it right.
+fn default_key(rule: &Rule) -> Checked {
+    match crate::signature::unreadable_default(rule) {
+        Some(default) => mistake(
+            default,
+            "this `default` is no key of this kind: PEM, or a key in hex or base64, or a JWK",
+        )
+        .map_err(|mistake| mistake.under(["webhooks", "verify"])),
+        None => Ok(()),
+    }
+}
+
+/// A type of event that differs from a topic by a letter or two, where that topic has nothing, is a
+/// topic that was mistyped. Others may be: not every sender calls its events as its topics.
+fn mistyped_topics(hooks: &Webhooks) -> Checked {
+    let about: Vec<_> = hooks.about.iter().map(|(name, _)| name).collect();
+    let title: Vec<_> = hooks.title.iter().map(|(name, _)| name).collect();
+    for (word, types) in [("about", about), ("title", title)] {
+        for event_type in &types {
+            if hooks.topics.iter().any(|topic| topic == event_type) {
+                continue;
+            }
+            let meant = hooks
+                .topics
+                .iter()
+                .find(|topic| !types.contains(&topic.as_str()) && is_near(topic, event_type));
+            if let Some(meant) = meant {
+                let what =
+                    format!("`{event_type}` of `{word}` is none of `topics`: is `{meant}` meant?");
+                return mistake(*event_type, what)
+                    .map_err(|mistake| mistake.under(["webhooks", word]));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether two words differ by one letter: one more, one less, another one, or two that changed
+/// places.
+fn is_near(a: &str, b: &str) -> bool {
+    let (a, b): (Vec<_>, Vec<_>) = (a.chars().collect(), b.chars().collect());
+    if a.len() < 4 || a.len().abs_diff(b.len()) > 1 {
+        return false;
+    }
+    let before = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[before..], &b[before..]);
+    let after = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[..a.len() - after.min(a.len())], &b[..b.len() - after.min(b.len())]);
+    match (a, b) {
+        ([], [_]) | ([_], [] | [_]) => true,
+        ([a1, a2], [b1, b2]) => a1 == b2 && a2 == b1,
+        _ => false,
+    }
 }

@@ -22,9 +22,11 @@ mod one_of;
 pub mod own;
 mod paging;
 mod pattern;
+mod place;
 mod reconcile;
 mod register;
 mod rendered;
+mod schema;
 mod settled;
 mod signed;
 mod socket;
@@ -313,6 +315,7 @@ impl Connector {
         schema.insert("title".into(), "A connector of Patchbay, format 1".into());
         schema.insert("description".into(), "What an API is like.".into());
         let mut schema = schema.to_value();
+        schema::complete(&mut schema);
         plain_descriptions(&mut schema);
         schema
     }

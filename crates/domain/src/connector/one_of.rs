@@ -103,6 +103,8 @@ impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
 macro_rules! text_list_or_object {
     (
         $name:ty: $expecting:literal,
+        $(words: [$($word:literal),*],)?
+        $(else: $other:literal,)?
         text: $text:expr,
         $(list: $item:ty => $list:expr,)?
         object: $written:ty => $object:expr,
@@ -156,8 +158,12 @@ macro_rules! text_list_or_object {
 
             fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 let object = generator.subschema_for::<$written>();
+                #[allow(unused_mut, reason = "not every type has words of its own")]
+                let mut text = serde_json::json!({ "type": "string" });
+                $(text["enum"] = serde_json::json!([$($word),*]);)?
                 #[allow(unused_mut, reason = "not every type has a list form")]
-                let mut forms = vec![serde_json::json!({ "type": "string" }), object.to_value()];
+                let mut forms = vec![text, object.to_value()];
+                $(forms.push(serde_json::json!({ "type": "string", "pattern": $other }));)?
                 $(
                     let items = generator.subschema_for::<$item>();
                     forms.push(serde_json::json!({ "type": "array", "items": items }));

@@ -446,6 +446,8 @@ impl TryFrom<WrittenPiece> for Piece {
 
 super::one_of::text_list_or_object! {
     Piece: "`body`, `body_crc32`, `method`, `path`, `target`, `url`, `sorted_form`, `secret`, a text, or `{ header: … }`, `{ query: … }`, `{ field: … }`, `{ path: … }`, `{ item: … }`, `{ setting: … }`, `{ text: … }`, `{ url: … }`",
+    words: ["body", "body_crc32", "method", "path", "target", "url", "sorted_form", "secret"],
+    else: "^(.|.*[^A-Za-z_].*)$",
     text: Piece::from_text,
     object: WrittenPiece => Piece::try_from,
 }

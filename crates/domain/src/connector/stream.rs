@@ -346,12 +346,16 @@ struct WrittenFormat {
 
 text_list_or_object! {
     AnswerFormat: "one of json, jsonl, csv, xml, or `{ csv: … }`, `{ zip: … }`",
+    words: ["json", "jsonl", "csv", "xml"],
     text: |text| match text {
         "json" => Ok(AnswerFormat::Json),
         "jsonl" => Ok(AnswerFormat::Jsonl),
         "csv" => Ok(AnswerFormat::Csv(Csv::default())),
         "xml" => Ok(AnswerFormat::Xml),
-        other => Err(format!("unknown variant `{other}`, expected one of json, jsonl, csv, xml")),
+        other => Err(format!(
+            "unknown variant `{other}`, expected one of json, jsonl, csv, xml, or `{{ csv: … }}`, \
+             `{{ zip: … }}`"
+        )),
     },
     object: WrittenFormat => |written: WrittenFormat| one_of([
         ("csv", written.csv.map(AnswerFormat::Csv)),

@@ -653,11 +653,15 @@ impl TokenAt {
 
 super::one_of::text_list_or_object! {
     TokenAt: "`bearer`, `basic`, `segment`, or `{ header: … }`, `{ query: … }`, `{ field: … }`, `{ path: … }`",
+    words: ["bearer", "basic", "segment"],
     text: |text: &str| match text {
         "bearer" => Ok(TokenAt::Bearer),
         "basic" => Ok(TokenAt::Basic),
         "segment" => Ok(TokenAt::Segment),
-        other => Err(format!("unknown word `{other}`, expected one of `bearer`, `basic`, `segment`")),
+        other => Err(format!(
+            "unknown word `{other}`, expected one of `bearer`, `basic`, `segment`, or \
+             `{{ header: … }}`, `{{ query: … }}`, `{{ field: … }}`, `{{ path: … }}`"
+        )),
     },
     object: WrittenTokenAt => |written: WrittenTokenAt| {
         let place = Place::written(written.header, written.query, written.field, written.path)?;
@@ -852,6 +856,7 @@ fn scheme_of_word(text: &str) -> Result<Scheme, String> {
 
 super::one_of::text_list_or_object! {
     Scheme: "the word of a scheme, or an object with one",
+    words: ["none", "standard_webhooks", "refetch", "form_guard", "own"],
     text: scheme_of_word,
     object: WrittenScheme => Scheme::try_from,
 }
@@ -884,6 +889,8 @@ impl JsonSchema for Verify {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        OneOrMany::<Scheme>::json_schema(generator)
+        let scheme = generator.subschema_for::<Scheme>();
+        let several = schemars::json_schema!({ "type": "array", "items": scheme, "minItems": 1 });
+        schemars::json_schema!({ "anyOf": [scheme, several] })
     }
 }

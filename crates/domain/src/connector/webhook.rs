@@ -526,11 +526,15 @@ impl TryFrom<WrittenEnvelope> for Envelope {
 
 super::one_of::text_list_or_object! {
     Envelope: "`body`, `array`, `cloudevents`, or `{ form_field: … }`, `{ items: … }`, `{ soap: … }`",
+    words: ["body", "array", "cloudevents"],
     text: |text: &str| match text {
         "body" => Ok(Envelope::Body),
         "array" => Expression::compile(".").map(Envelope::Items).map_err(|error| error.to_string()),
         "cloudevents" => Ok(Envelope::CloudEvents),
-        other => Err(format!("unknown word `{other}`, expected one of `body`, `array`, `cloudevents`")),
+        other => Err(format!(
+            "unknown word `{other}`, expected one of `body`, `array`, `cloudevents`, or \
+             `{{ form_field: … }}`, `{{ items: … }}`, `{{ soap: … }}`"
+        )),
     },
     object: WrittenEnvelope => Envelope::try_from,
 }

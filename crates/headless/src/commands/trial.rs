@@ -107,10 +107,13 @@ fn request(args: &TryArgs, connector: &Connector) -> Result<ConnectionRequest, F
         way.fields().into_iter().partition(|field| field.secret);
     asked.extend(connector.setting_fields());
     for field in asked_secrets {
-        if secrets.get(&field.name).is_none()
-            && let Some(value) = secret(&field)?
-        {
-            secrets.set(field.name, value);
+        if secrets.get(&field.name).is_some() {
+            continue;
+        }
+        match secret(&field)? {
+            Some(value) => secrets.set(field.name, value),
+            None if is_needed(&field) => return Err(no_secret(&field.name)),
+            None => {}
         }
     }
     for field in asked {
@@ -128,6 +131,19 @@ fn request(args: &TryArgs, connector: &Connector) -> Result<ConnectionRequest, F
     })
 }
 
+/// There is nobody to ask, so say how it is given.
+fn no_secret(name: &str) -> Failure {
+    Failure::new("invalid_field", format!("there is no `{name}` to call with")).hint(format!(
+        "Set {} to it, or give --secret {name}=- and write it to standard input.",
+        variable(name)
+    ))
+}
+
+/// The variable in which a secret of this name is looked for.
+fn variable(name: &str) -> String {
+    format!("{VARIABLE}{}", name.to_ascii_uppercase())
+}
+
 fn is_needed(field: &FormField) -> bool {
     !field.field.optional && field.field.default.is_none()
 }
@@ -138,8 +154,7 @@ fn can_ask() -> bool {
 
 /// A secret from its variable, or from whoever sits at the terminal. Nothing of it is shown.
 fn secret(field: &FormField) -> Result<Option<Secret>, Failure> {
-    let variable = format!("{VARIABLE}{}", field.name.to_ascii_uppercase());
-    if let Some(value) = std::env::var_os(variable) {
+    if let Some(value) = std::env::var_os(variable(&field.name)) {
         return Ok(Some(Secret::new(value.to_string_lossy().into_owned())));
     }
     if !is_needed(field) || !can_ask() {
