@@ -364,7 +364,10 @@ fn natives(names: &HashSet<&str>) -> impl Iterator<Item = Fun<Run>> {
     let ours: [(&'static str, usize, jaq_core::RunPtr<Run>); 4] = [
         ("now", 0, |cv| bome(Ok(seconds(cv.0.data().now)))),
         ("fromjson", 0, |cv| bome(from_json(&cv.1))),
-        ("charge_regex", 1, |mut cv| bome(metered::regex(&cv.0.pop_var()))),
+        ("charge_regex", 1, |mut cv| {
+            let pattern = cv.0.pop_var();
+            bome(metered::regex(&cv.1, &pattern))
+        }),
         ("range", 3, |mut cv| {
             let (by, to, from) = (cv.0.pop_var(), cv.0.pop_var(), cv.0.pop_var());
             range(&from, &to, &by)
@@ -771,6 +774,16 @@ mod tests {
     }
 
     #[test]
+    fn a_regular_expression_is_charged_for_what_it_runs_over() {
+        let input = format!("{{\"big\":\"{}\"}}", "a".repeat(100_000));
+
+        assert_eq!(check(r#".big | test("^a+$")"#, &input), "true");
+        let steps = check(r#".big | test("(?:a?){500}a{500}")"#, &input);
+        assert!(steps.contains("too much"), "{steps}");
+        assert_eq!(check(r#".big[:900] | test("(?:a?){500}a{500}")"#, &input), "true");
+    }
+
+    #[test]
     fn paths_and_the_usual_functions_work() {
         let input =
             r##"{"a":{"b":[1,2,3]},"name":"#1001","total":"19.90","at":"2026-11-24T12:00:00Z"}"##;
@@ -901,7 +914,7 @@ mod tests {
     fn a_regular_expression_that_grows_is_refused() {
         let failed = check("test(\"((a{100}){100}){100}\")", "\"a\"");
 
-        assert!(failed.contains("size limit"), "{failed}");
+        assert!(failed.contains("takes more than"), "{failed}");
     }
 
     #[test]

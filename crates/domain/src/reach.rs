@@ -108,15 +108,19 @@ impl Network {
     }
 }
 
-/// Link-local, where metadata services answer, and the two of them that answer elsewhere.
+/// Link-local, where metadata services answer, and those of them that answer elsewhere: at Alibaba,
+/// Oracle, Azure and, over IPv6, Amazon. An IPv4 address may stand in an IPv6 address.
 fn is_link_local(ip: IpAddr) -> bool {
     match ip {
+        IpAddr::V6(outer) if let Some(inner) = embedded(outer) => is_link_local(inner.into()),
         IpAddr::V4(ip) => {
             ip.is_link_local()
                 || ip.is_unspecified()
                 || ip.is_broadcast()
                 || ip.is_multicast()
                 || ip == Ipv4Addr::new(100, 100, 100, 200)
+                || ip == Ipv4Addr::new(192, 0, 0, 192)
+                || ip == Ipv4Addr::new(168, 63, 129, 16)
         }
         IpAddr::V6(ip) => {
             ip.is_unicast_link_local()
@@ -125,6 +129,17 @@ fn is_link_local(ip: IpAddr) -> bool {
                 || ip == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)
         }
     }
+}
+
+/// The IPv4 address that an IPv6 address leads to by translation (RFC 6052, `64:ff9b::/96`) or is a
+/// deprecated form of (RFC 4291, `::/96`).
+fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [a, b, c, d, e, f, high, low] = ip.segments();
+    let translated = (a, b, c, d, e, f) == (0x64, 0xff9b, 0, 0, 0, 0);
+    let compatible = (a, b, c, d, e, f) == (0, 0, 0, 0, 0, 0) && high != 0;
+    let [first, second] = high.to_be_bytes();
+    let [third, fourth] = low.to_be_bytes();
+    (translated || compatible).then(|| Ipv4Addr::new(first, second, third, fourth))
 }
 
 /// Whether an address is one of the public network: not in the registries of special-purpose
@@ -224,6 +239,7 @@ mod tests {
             "224.0.0.1",
             "255.255.255.255",
             "100.100.100.200",
+            "192.0.0.192",
             "::1",
             "::",
             "fe80::1",
@@ -243,7 +259,16 @@ mod tests {
         for ip in ["10.0.0.1", "127.0.0.1", "::1", "fc00::1"] {
             assert!(Network::Any.allows(ip.parse().unwrap()), "{ip}");
         }
-        for ip in ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254", "0.0.0.0"] {
+        for ip in [
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "::169.254.169.254",
+            "fd00:ec2::254",
+            "168.63.129.16",
+            "192.0.0.192",
+            "0.0.0.0",
+        ] {
             assert!(!Network::Any.allows(ip.parse().unwrap()), "{ip}");
         }
     }

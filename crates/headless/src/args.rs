@@ -134,6 +134,9 @@ pub(crate) enum VaultCommand {
     Forget {
         /// Its name, as `vault list` says it.
         installation: String,
+        /// Do not ask whether its data directory is gone.
+        #[arg(long)]
+        yes: bool,
     },
 }
 

@@ -60,7 +60,9 @@ fn what_an_installation_that_is_gone_left_in_the_keychain_is_listed_and_removed(
     let report = run(home, "\"$1\" doctor --json || true");
     let others = report["findings"].as_array().unwrap().iter().find(|it| it["name"] == "others");
     assert!(others.unwrap()["message"].as_str().unwrap().contains(&installation), "{report}");
-    let removed = run(home, &format!("\"$1\" vault forget {installation} --json"));
+    let unsure = run(home, &format!("\"$1\" vault forget {installation} --json 2>&1 || true"));
+    assert_eq!(unsure["error"]["code"], "not_confirmed");
+    let removed = run(home, &format!("\"$1\" vault forget {installation} --yes --json"));
     assert_eq!(removed, json!({ "removed": 1 }));
     assert_eq!(run(home, "\"$1\" vault list --json"), json!({ "installations": [] }));
 }

@@ -21,6 +21,7 @@ use jaq_core::val::Range;
 use jaq_core::{Exn, ValR, ValX};
 use jaq_json::{Map, Num, Rc, Val};
 use jaq_std::ValT as _;
+use regex_automata::nfa::thompson;
 
 /// How many steps a run may take: less than a second's work.
 const STEPS: u64 = 2_000_000;
@@ -34,6 +35,8 @@ const STRIDE: usize = 64;
 const VALUE: usize = 32;
 /// What a regular expression costs beside its text: it is compiled each time.
 const REGEX: usize = 2_000;
+/// How many bytes one state of a regular expression looks at for one step.
+const REGEX_STRIDE: usize = 2;
 /// How large a compiled regular expression may be, in bytes.
 const REGEX_SIZE: usize = 256 << 10;
 
@@ -82,13 +85,25 @@ pub(super) fn charge_parsing(bytes: usize) {
     grow(bytes.saturating_mul(4));
 }
 
-/// Charges for a regular expression, and refuses one that grows.
-pub(super) fn regex(pattern: &Metered) -> ValR<Metered> {
+/// Charges for a regular expression that is run over `text`, and refuses one that grows. The library
+/// that runs it looks at each of its states for each byte, in the worst case.
+pub(super) fn regex(text: &Metered, pattern: &Metered) -> ValR<Metered> {
     spend(REGEX);
     let pattern = std::str::from_utf8(pattern.0.try_as_utf8_bytes().map_err(error)?)
         .map_err(jaq_core::Error::str)?;
-    let compiled = regex::RegexBuilder::new(pattern).size_limit(REGEX_SIZE).build();
-    compiled.map(|_| Metered(Val::Null)).map_err(jaq_core::Error::str)
+    let limits = thompson::Config::new().nfa_size_limit(Some(REGEX_SIZE));
+    let compiled = thompson::Compiler::new().configure(limits).build(pattern);
+    let compiled = thompson::Compiler::new().configure(limits).build(pattern);
+    let states = compiled.map_err(|error| match error.size_limit() {
+        Some(limit) => {
+            jaq_core::Error::str(format!("the expression takes more than {limit} bytes"))
+        }
+        None => jaq_core::Error::str(error),
+    })?;
+    let states = states.states().len();
+    let bytes = text.0.try_as_utf8_bytes().map_or(0, <[u8]>::len);
+    spend(states.saturating_mul(bytes) / REGEX_STRIDE);
+    Ok(Metered(Val::Null))
 }
 
 /// A value that is charged for.

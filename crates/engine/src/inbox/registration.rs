@@ -177,7 +177,7 @@ impl Engine {
 
         let mut stale = known.external_id().map(str::to_owned);
         let mut is_listed = true;
-        match self.entries(inbox, &connection, &connector, register).await {
+        match self.entries(inbox, connection, connector, register).await {
             // Not being able to ask is no news: what was registered is still registered.
             Err(_) if told => return Ok(()),
             Err(error) => return self.note_failure(inbox, &error, stale).await,
@@ -185,13 +185,13 @@ impl Engine {
             Ok(None) => {}
             Ok(Some(Known { mut entries, others, parents })) => {
                 if told {
-                    self.switch_on(&connection, &connector, register, &mut entries).await;
+                    self.switch_on(connection, connector, register, &mut entries).await;
                 }
                 let ids: Vec<_> = known.external_id().iter().flat_map(|it| it.split(',')).collect();
                 let as_known = told
                     && entries.iter().all(|entry| entry.url == url && !entry.off)
                     && are_known(&ids, &entries)
-                    && is_whole(&ids, register, &connector, &parents);
+                    && is_whole(&ids, register, connector, &parents);
                 if as_known {
                     return Ok(());
                 }
@@ -212,7 +212,7 @@ impl Engine {
             }
         }
         if let Some(ids) = &stale {
-            match self.remove_entries(&connection, &connector, register, ids).await {
+            match self.remove_entries(connection, connector, register, ids).await {
                 Ok(()) => {}
                 // Most likely it is gone, and not every sender says so with a 404.
                 Err(error) if !is_listed && is_answered(&error) => {
@@ -222,7 +222,7 @@ impl Engine {
             }
         }
         let mut made = Vec::new();
-        match self.make_entries(inbox, &connection, &connector, register, &url, &mut made).await {
+        match self.make_entries(inbox, connection, connector, register, &url, &mut made).await {
             Ok(()) => self.note_registered(inbox, url, made).await,
             Err(error) => {
                 let made = (!made.is_empty()).then(|| made.join(","));

@@ -179,11 +179,15 @@ fn decode(plain: &[u8]) -> Option<All> {
 
 fn read_key_file(vault: &Path, path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     let refuse = |problem: &str| Error::KeyFile { path: path.into(), problem: problem.into() };
-    let mut file = match fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(refuse("is missing")),
-        Err(error) => return Err(refuse(&format!("cannot be read: {error}"))),
+    let fault = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => refuse("is missing"),
+        _ => refuse(&format!("cannot be read: {error}")),
     };
+    // Looked at before it is opened: opening a pipe waits for whoever writes into it.
+    if !fs::metadata(path).map_err(fault)?.is_file() {
+        return Err(refuse("is not a file"));
+    }
+    let mut file = fs::File::open(path).map_err(fault)?;
     let metadata = file.metadata().map_err(|error| refuse(&format!("cannot be read: {error}")))?;
     if !metadata.is_file() {
         return Err(refuse("is not a file"));

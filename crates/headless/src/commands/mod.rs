@@ -62,8 +62,8 @@ async fn with_runtime(
     match command {
         Command::Doctor(args) => return doctor::run(args, data_dir, format).await,
         Command::Vault(VaultCommand::List) => return vault::list(data_dir, format).await,
-        Command::Vault(VaultCommand::Forget { installation }) => {
-            return vault::forget(&installation, data_dir, format).await;
+        Command::Vault(VaultCommand::Forget { installation, yes }) => {
+            return vault::forget(&installation, yes, data_dir, format).await;
         }
         _ => {}
     }

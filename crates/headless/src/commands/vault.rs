@@ -4,6 +4,7 @@
 //! No installation can tell whether another still has its data directory, so nobody but the user
 //! says that one is gone.
 
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -15,7 +16,7 @@ use serde_json::json;
 use super::Format;
 use crate::args::InitArgs;
 use crate::failure::Failure;
-use crate::output::{line, say, say_json};
+use crate::output::{complain, line, say, say_json};
 use crate::places;
 
 pub(crate) async fn init(args: InitArgs, format: Format) -> Result<ExitCode, Failure> {
@@ -72,9 +73,11 @@ pub(crate) async fn list(data_dir: &Path, format: Format) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
-/// Removes what an installation that is gone has in the keychain.
+/// Removes what an installation that is gone has in the keychain, once its user has said that it is:
+/// one that is only elsewhere loses all its secrets by this.
 pub(crate) async fn forget(
     installation: &str,
+    is_sure: bool,
     data_dir: &Path,
     format: Format,
 ) -> Result<ExitCode, Failure> {
@@ -98,6 +101,20 @@ pub(crate) async fn forget(
         Format::Text => say(&format!("Removed {removed} of {installation} from the keychain.")),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks whoever sits at the terminal; nobody there is a no.
+fn is_confirmed(installation: &str, bundles: usize) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(false);
+    }
+    complain(&format!(
+        "Remove {bundles} secrets of {installation}? If its data directory is still somewhere, its \
+         connections stop working. This cannot be undone. [y/N]"
+    ));
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// The name of the installation in a data directory; empty where it has none yet.
