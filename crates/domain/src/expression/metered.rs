@@ -93,7 +93,6 @@ pub(super) fn regex(text: &Metered, pattern: &Metered) -> ValR<Metered> {
         .map_err(jaq_core::Error::str)?;
     let limits = thompson::Config::new().nfa_size_limit(Some(REGEX_SIZE));
     let compiled = thompson::Compiler::new().configure(limits).build(pattern);
-    let compiled = thompson::Compiler::new().configure(limits).build(pattern);
     let states = compiled.map_err(|error| match error.size_limit() {
         Some(limit) => {
             jaq_core::Error::str(format!("the expression takes more than {limit} bytes"))

@@ -89,11 +89,15 @@ pub(crate) async fn forget(
     let keychain = Vault::unproved_keychain(&own);
     keychain.state().await.map_err(ApiError::from)?;
     let there = keychain.installations().await.map_err(ApiError::from)?;
-    if !there.contains_key(installation) {
+    let Some(bundles) = there.get(installation) else {
         let message = format!("the keychain holds nothing of `{installation}`");
         return Err(
             Failure::new("not_found", message).hint("`patchbay vault list` says what there is.")
         );
+    };
+    if !is_sure && !is_confirmed(installation, *bundles)? {
+        return Err(Failure::new("not_confirmed", "nothing was removed")
+            .hint("Say --yes where its data directory is gone for good: this cannot be undone."));
     }
     let removed = Vault::forget_installation(installation).await.map_err(ApiError::from)?;
     match format {
