@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::connector::Mode;
@@ -68,6 +68,8 @@ pub struct Connection {
     pub secrets: Option<u32>,
     /// When its access token ends, where it has one that does.
     pub token_expires_at: Option<Timestamp>,
+    /// When its sign-in ends unless it is used before, where its provider says how long one lives.
+    pub sign_in_ends_at: Option<Timestamp>,
     /// Since when a token rotation is under way whose answer has not been stored.
     pub rotating_since: Option<Timestamp>,
     /// Whether its account is for trying out, where that can be told.
@@ -76,6 +78,18 @@ pub struct Connection {
     pub recovered_at: Option<Timestamp>,
     /// What went wrong with the last check, if that failed.
     pub fault: Option<CheckFault>,
+}
+
+/// How long before its end a sign-in is told to end: time to come back from a holiday.
+const ENDS_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+impl Connection {
+    /// When its sign-in ends, where that is soon enough to do something about it. Nothing once it
+    /// needs a sign-in, or is off.
+    pub fn sign_in_ends_soon(&self, now: Timestamp) -> Option<Timestamp> {
+        let is_ready = self.connection.state == ConnectionState::Ready;
+        self.sign_in_ends_at.filter(|end| is_ready && end.duration_since(now) <= ENDS_SOON)
+    }
 }
 
 /// A check that did not succeed.

@@ -16,6 +16,7 @@ use domain::id::ConnectionId;
 use domain::json::Json;
 use domain::record::RecordFilter;
 use domain::secret::{Secret, Secrets};
+use jiff::Timestamp;
 
 use crate::changes::{Notice, Noun};
 use crate::field::{self, Missing, Problem};
@@ -97,6 +98,8 @@ pub struct ConnectionStatus {
     pub signing_in: bool,
     /// What its user is shown to type in, while that is waited for.
     pub device_code: Option<DeviceCode>,
+    /// When its sign-in ends unless its user signs in again, where that is soon.
+    pub sign_in_ends_at: Option<Timestamp>,
     /// Whether its sign-in can be taken back at the provider when it is deleted.
     pub revokes: bool,
     /// How many syncs it has.
@@ -547,6 +550,7 @@ impl Engine {
             way_kind: way.map(|way| way.kind.name()),
             signing_in: self.inner.sign_ins.waits(id),
             device_code: self.inner.sign_ins.device_code(id),
+            sign_in_ends_at: connection.sign_in_ends_soon(self.now()),
             revokes: way.is_some_and(revokes),
             syncs: counts.syncs.get(&id).copied().unwrap_or_default(),
             inboxes: counts.inboxes.get(&id).copied().unwrap_or_default(),

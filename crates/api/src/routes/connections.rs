@@ -52,6 +52,9 @@ pub(crate) struct Connection {
     way: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token_expires_at: Option<Time>,
+    /// When its sign-in ends unless its user signs in again, where that is within two weeks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sign_in_ends_at: Option<Time>,
     /// How that works: `oauth_code`, `header_token`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     way_kind: Option<String>,
@@ -153,6 +156,7 @@ impl From<ConnectionStatus> for Connection {
             created_at: stored.created_at.into(),
             way: status.way,
             token_expires_at: stored.token_expires_at.map(Time::from),
+            sign_in_ends_at: status.sign_in_ends_at.map(Time::from),
             way_kind: status.way_kind.map(str::to_owned),
             mode: stored.mode.map(|mode| match mode {
                 connector::Mode::Test => Mode::Test,

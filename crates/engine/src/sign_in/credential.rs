@@ -501,7 +501,16 @@ impl Engine {
         };
         let bundle = exchanged.bundle(secrets.clone(), &callback);
         self.keep_or_hold(held, it.connection.id, &bundle, exchanged.noted_end()).await?;
+        self.note_sign_in_end(it.connection.id, &exchanged).await;
         Ok((bundle, true))
+    }
+
+    /// Notes until when the token that was just used may be used again, where that is known.
+    async fn note_sign_in_end(&self, id: ConnectionId, exchanged: &Exchanged) {
+        let Some(end) = exchanged.sign_in_ends_at else { return };
+        if let Err(error) = self.inner.store.set_sign_in_end(id, Some(end)).await {
+            tracing::warn!(%id, %error, "when its sign-in ends was not noted");
+        }
     }
 
     /// What calls carry, with these secrets of the connection, and where they may go with it.
@@ -531,7 +540,9 @@ impl Engine {
         let bundle = exchanged.bundle(secrets.clone(), &it.callback());
         let expires_at = exchanged.noted_end();
         let credential = self.carried(it.connection, it.connector, it.way, &bundle)?;
-        if self.keep_or_hold(held, it.connection.id, &bundle, expires_at).await? {
+        let is_kept = self.keep_or_hold(held, it.connection.id, &bundle, expires_at).await?;
+        self.note_sign_in_end(it.connection.id, exchanged).await;
+        if is_kept {
             let renew_at = expires_at.map(|end| renew_at(end, lives(&bundle)));
             return Ok(held.keep(credential, renew_at));
         }

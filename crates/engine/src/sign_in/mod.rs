@@ -542,6 +542,7 @@ impl Engine {
         };
         self.keep_secrets(&connection, &tokens.bundle(before, callback), tokens.noted_end())
             .await?;
+        self.inner.store.set_sign_in_end(id, tokens.sign_in_ends_at).await?;
         if moved || connection.connection.given_to.is_none() {
             self.inner.store.set_connection_given_to(id, for_what.clone()).await?;
         }

@@ -40,6 +40,7 @@ auth:
       scopes: [read, write]
       scope_separator: ','
       refresh: rotating
+      refresh_lives: 30d
       keep: { region: { at: .region, pattern: '[a-z]+' } }
       error_in_200: .problem
   - id: lasting
@@ -714,6 +715,24 @@ async fn a_token_is_renewed_once_before_its_end_for_all_who_call() {
     let old = row.secrets.unwrap() - 1;
     let read = bench.engine.inner.vault.read(&id.to_string(), old).await;
     assert!(matches!(read, Err(vault::Error::NotFound)));
+}
+
+#[tokio::test]
+async fn a_sign_in_that_nothing_uses_says_before_that_it_will_end() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    let ends = async || {
+        bench.engine.connection(id).await.unwrap().sign_in_ends_at.map(|end| end.to_string())
+    };
+    assert_eq!(ends().await, None, "not soon");
+
+    bench.clock.advance(17 * 24 * 3_600);
+    assert_eq!(ends().await.as_deref(), Some("2026-12-25T10:00:00Z"));
+
+    bench.call(id).await.unwrap();
+    assert_eq!(ends().await, None, "it was used");
+    let row = bench.row(id).await;
+    assert_eq!(row.sign_in_ends_at, Some("2027-01-11T10:00:00Z".parse().unwrap()));
 }
 
 #[tokio::test]

@@ -130,6 +130,8 @@ pub(super) struct Exchanged {
     is_subject: bool,
     /// When the access token ends.
     pub(super) expires_at: Option<Timestamp>,
+    /// When the refresh token ends that calls are renewed by, unless it is used before.
+    pub(super) sign_in_ends_at: Option<Timestamp>,
 }
 
 impl Exchanged {
@@ -333,12 +335,15 @@ impl Engine {
             Ok(Map::new())
         })?;
         let refresh = it.kind.refresh();
+        // A renewal counts as use of a token that lasts; a sign-in without one is renewed by none.
+        let lives = it.kind.refresh_lives().filter(|_| tokens.refresh.is_some() || !is_consent);
         Ok(Exchanged {
             kept,
             rotates: refresh == Refresh::Rotating,
             refreshes: matches!(refresh, Refresh::Rotating | Refresh::Reusable),
             is_subject: !std::ptr::eq(it.kind, &it.way.kind),
             expires_at: tokens.lives.and_then(|lives| now.checked_add(lives).ok()),
+            sign_in_ends_at: lives.and_then(|lives| now.checked_add(lives.get()).ok()),
             tokens,
         })
     }

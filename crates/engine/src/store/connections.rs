@@ -13,7 +13,7 @@ use super::{Result, changed_one, from_json, millis, one, rows, time, to_json};
 
 const COLUMNS: &str = "id, connector, name, coalesce(way_id, way || ''), settings, sandbox, state, account, checked_at,
     created_at, secrets, token_expires_at, rotating_since, mode, recovered_at, fault, fault_at,
-    given_to";
+    given_to, sign_in_ends_at";
 
 fn connection(row: &Row<'_>) -> Result<Stored> {
     Ok(Stored {
@@ -32,6 +32,7 @@ fn connection(row: &Row<'_>) -> Result<Stored> {
         created_at: time(row.get(9)?)?,
         secrets: row.get(10)?,
         token_expires_at: row.get::<_, Option<i64>>(11)?.map(time).transpose()?,
+        sign_in_ends_at: row.get::<_, Option<i64>>(18)?.map(time).transpose()?,
         rotating_since: row.get::<_, Option<i64>>(12)?.map(time).transpose()?,
         mode: match row.get_ref(13)?.as_str_or_null()? {
             Some("test") => Some(Mode::Test),
@@ -210,6 +211,17 @@ pub(super) fn set_secrets(
             ":expires_at": token_expires_at.map(millis),
             ":id": id.get(),
         })?,
+    )
+}
+
+pub(super) fn set_sign_in_end(
+    db: &Connection,
+    id: ConnectionId,
+    end: Option<Timestamp>,
+) -> Result<()> {
+    changed_one(
+        db.prepare_cached("update connections set sign_in_ends_at = :end where id = :id")?
+            .execute(named_params! { ":end": end.map(millis), ":id": id.get() })?,
     )
 }
 

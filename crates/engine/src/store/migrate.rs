@@ -21,6 +21,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_sockets.sql"),
     include_str!("migrations/0006_where_secrets_may_go.sql"),
     include_str!("migrations/0007_readings.sql"),
+    include_str!("migrations/0008_when_sign_ins_end.sql"),
 ];
 
 /// The newest format in `migrations`.

@@ -596,6 +596,10 @@ impl Store {
     ) -> Result<()> {
         self.write(move |db| connections::set_secrets(db, id, generation, token_expires_at)).await
     }
+    /// Notes when its sign-in ends unless it is used before.
+    pub async fn set_sign_in_end(&self, id: ConnectionId, end: Option<Timestamp>) -> Result<()> {
+        self.write(move |db| connections::set_sign_in_end(db, id, end)).await
+    }
     /// Notes where its secrets may go: the user has just given them for these hosts.
     pub async fn set_connection_given_to(
         &self,

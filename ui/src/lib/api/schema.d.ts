@@ -1003,6 +1003,7 @@ export interface components {
             /** @description Which way in. */
             way?: string | null;
             token_expires_at?: components["schemas"]["Time"] | null;
+            sign_in_ends_at?: components["schemas"]["Time"] | null;
             /** @description How that works: `oauth_code`, `header_token`, … */
             way_kind?: string | null;
             mode?: components["schemas"]["Mode"] | null;

@@ -63,9 +63,15 @@ test("a tunnel that is on and does not prove itself is trouble", () => {
 
 test("a check that failed is trouble, though the connection can still be used", () => {
   const fault = { why: "127.0.0.1 answered 500", at: "2026-11-24T12:40:00Z" };
-  expect(find({ connections: [connection({ fault })], syncs: [sync({ state: "failed" })] })).toEqual([
-    "Acme check failed 12:40. 127.0.0.1 answered 500.",
-    "Orders of Acme failed.",
+  expect(
+    find({ connections: [connection({ fault })], syncs: [sync({ state: "failed" })] }),
+  ).toEqual(["Acme check failed 12:40. 127.0.0.1 answered 500.", "Orders of Acme failed."]);
+});
+
+test("a sign-in that ends soon is told before it does", () => {
+  const ending = connection({ sign_in_ends_at: "2026-12-02T08:00:00Z" });
+  expect(find({ connections: [ending] })).toEqual([
+    "Acme sign-in ends 2 Dec 08:00. Sign in again before it ends, so that nothing stops.",
   ]);
 });
 

@@ -2,7 +2,14 @@
 
 import type { Connection, Inbox, Sync, Tunnel } from "$lib/api/client";
 import { sentence } from "$lib/ui/sentence";
-import { connectionState, inboxState, syncState, tunnelState, urgency } from "$lib/ui/states";
+import {
+  SIGN_IN_BEFORE,
+  connectionState,
+  inboxState,
+  syncState,
+  tunnelState,
+  urgency,
+} from "$lib/ui/states";
 import type { Reading, StateView } from "$lib/ui/states";
 
 export interface Trouble {
@@ -26,7 +33,8 @@ export interface Everything {
 /** The list, where what follows from a connection that waits is told with it. */
 export function troubles(all: Everything, reading: Reading): Trouble[] {
   const down = all.connections.filter(
-    (each) => ["needs_sign_in", "broken"].includes(each.state) || each.fault,
+    (each) =>
+      ["needs_sign_in", "broken"].includes(each.state) || each.fault || each.sign_in_ends_at,
   );
   const isDown = new Set(down.filter((each) => each.state !== "ready").map((each) => each.id));
 
@@ -56,7 +64,7 @@ function connection(each: Connection, reading: Reading): Trouble {
       ? ` ${each.syncs} ${each.syncs === 1 ? "sync waits" : "syncs wait"} for it.`
       : "";
   const state = connectionState(each, reading);
-  const why = each.state === "ready" ? each.fault?.why : each.why;
+  const why = each.state === "ready" ? (each.fault?.why ?? SIGN_IN_BEFORE) : each.why;
   const signIn = each.state === "needs_sign_in";
   return {
     id: each.id,

@@ -35,6 +35,15 @@ test("a check that failed is never shown as good, whenever one succeeded", () =>
   });
 });
 
+test("a sign-in that ends soon is not shown as good", () => {
+  const checked_at = "2026-11-24T13:02:00Z";
+  expect(connection({ checked_at, sign_in_ends_at: "2026-12-02T08:00:00Z" })).toEqual({
+    tone: "warn",
+    shape: "clock",
+    word: "sign-in ends 2 Dec 08:00",
+  });
+});
+
 test("what needs somebody says since when", () => {
   expect(connection({ state: "needs_sign_in", since: "2026-11-23T18:40:00Z" })).toEqual({
     tone: "bad",

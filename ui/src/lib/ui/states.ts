@@ -42,6 +42,9 @@ export function urgency(state: StateView): number {
 const since = (at: string | null | undefined, { now, zone }: Reading) =>
   at ? ` since ${moment(new Date(at), now, zone)}` : "";
 
+/** What is to be done about a sign-in that ends soon. */
+export const SIGN_IN_BEFORE = "Sign in again before it ends, so that nothing stops";
+
 export function connectionState(connection: Connection, reading: Reading): StateView {
   switch (connection.state) {
     case "ready":
@@ -49,6 +52,10 @@ export function connectionState(connection: Connection, reading: Reading): State
         return bad(
           `check failed ${moment(new Date(connection.fault.at), reading.now, reading.zone)}`,
         );
+      }
+      if (connection.sign_in_ends_at) {
+        const end = new Date(connection.sign_in_ends_at);
+        return warn(`sign-in ends ${moment(end, reading.now, reading.zone)}`);
       }
       return connection.checked_at
         ? good(

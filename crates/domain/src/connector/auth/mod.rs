@@ -16,6 +16,7 @@ use super::Check;
 use super::field::{Field, Fields, FormField};
 use super::one_of::one_of;
 use super::pattern::Pattern;
+use super::span::Span;
 use crate::template::Template;
 
 pub use self::pasted::{
@@ -337,6 +338,14 @@ impl WayKind {
                 Refresh::ReRequest
             }
             _ => Refresh::None,
+        }
+    }
+
+    /// How long its refresh token lives when it is not used, where the connector says so.
+    pub const fn refresh_lives(&self) -> Option<Span> {
+        match self {
+            Self::OauthCode(way) => way.refresh_lives,
+            _ => None,
         }
     }
 

@@ -11,7 +11,7 @@ fn every_kind_is_read_by_its_name() {
             "oauth_code",
             "{ authorize_url: https://a.example/a, token_url: https://a.example/t, secret: optional, \
              pkce: alone, scopes: [a, b], scope_separator: ',', scope_param: user_scope, \
-             refresh: rotating, grace: 30m, refresh_lives: 30d, expires: only_by_401, lives: 2h, \
+             refresh: rotating, refresh_lives: 30d, expires: only_by_401, lives: 2h, \
              keep: { url: { at: .instance_url, pattern: 'https://[a-z]+\\.example' } }, \
              redirect: [custom, { loopback_at: { port: 1717, host: localhost } }, https], \
              token_body: json, client: basic, error_in_200: .error, \

@@ -185,11 +185,7 @@ endpoint_way! {
         /// What becomes of the refresh token.
         #[serde(default)]
         pub refresh: Refresh,
-        /// How long a refresh token that was spent may be used once more: an answer that was lost
-        /// can be asked for again.
-        #[serde(default)]
-        pub grace: Option<Span>,
-        /// How long a refresh token lives when it is not used.
+        /// How long a refresh token lives when it is not used. Its user is told before it ends.
         #[serde(default)]
         pub refresh_lives: Option<Span>,
         /// Further parameters of a refresh alone.
