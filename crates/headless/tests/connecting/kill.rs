@@ -6,7 +6,7 @@
 //! more gives another, and with any other the user has to sign in, which is found out by one try.
 //! Meanwhile a sync is held and goes on afterwards.
 //!
-//! Each way is gone a few times; `PATCHBAY_KILLS=100` says how often.
+//! Each way is gone ten times; `PATCHBAY_KILLS=100` says how often.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -305,7 +305,7 @@ impl Bench {
 
 /// How often each way is gone.
 fn rounds() -> u32 {
-    std::env::var("PATCHBAY_KILLS").map_or(2, |rounds| rounds.parse().unwrap())
+    std::env::var("PATCHBAY_KILLS").map_or(10, |rounds| rounds.parse().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
