@@ -312,12 +312,24 @@ impl Engine {
             self.inner.sign_ins.forget_credential(id).await;
         }
         if on && off {
-            // Whether its credentials still work shows at the first call.
-            self.inner.store.switch_connection_on(id).await?;
+            self.inner.store.switch_connection_on(id, self.now()).await?;
             self.let_go(id);
+            self.try_what_was_entered(id).await;
         }
         self.connection_changed();
         self.connection(id).await
+    }
+
+    /// Tries what was entered while a connection was switched off, where nobody has to do anything
+    /// for that.
+    async fn try_what_was_entered(&self, id: ConnectionId) {
+        let Ok(connection) = self.inner.store.connection(id).await else { return };
+        let waits = matches!(connection.connection.state, ConnectionState::NeedsSignIn { .. });
+        let Ok(connector) = self.connectable(&connection.connection.connector) else { return };
+        let signs_in = way_of(&connector, &connection).is_none_or(Way::signs_in);
+        if waits && !signs_in {
+            self.first_check(id).await;
+        }
     }
 
     /// Deletes it with its syncs and records, and its secrets, after its sign-in was taken back at
@@ -330,43 +342,56 @@ impl Engine {
     /// that is gone or broken keeps nobody from deleting a connection.
     pub async fn delete_connection(&self, id: ConnectionId) -> Result<Revoked, Error> {
         let connection = self.inner.store.connection(id).await?;
-        let mut inboxes = self.inner.store.inboxes().await?;
-        inboxes.extend(self.inner.store.inboxes_to_withdraw().await?);
-        for inbox in inboxes.iter().filter(|inbox| inbox.inbox.connection == Some(id)) {
-            // Without the connection nobody could take the address back.
-            crate::inbox::registration::withdraw(self, inbox).await;
-        }
-        self.inner.sign_ins.end(id);
-        self.stop_runs(id).await;
-        let _barred = self.bar_sockets(id).await;
-        // A renewal under way ends first: it would write secrets after they were removed.
-        self.inner.sign_ins.forget(id).await;
-        let connection = self.inner.store.connection(connection.id).await?;
+        // Before anything is taken back: one that stays goes on as it was.
         if matches!(self.inner.vault.state().await, Err(vault::Error::Locked))
             && connection.secrets.is_some()
         {
             return Err(vault::Error::Locked.into());
         }
-        let revoked = self.revoke(&connection).await;
-        if let Some(generation) = connection.secrets {
-            let owner = id.to_string();
-            // The one after it may have been left by a change that was interrupted.
-            for generation in [generation, generation + 1] {
-                match self.inner.vault.remove(&owner, generation).await {
-                    Ok(()) => {}
-                    Err(vault::Error::Locked) => return Err(vault::Error::Locked.into()),
-                    Err(error) => {
-                        tracing::warn!(%owner, %error, "secrets of a connection stay in the vault");
-                    }
-                }
-            }
-        }
+        self.withdraw_inboxes(id).await?;
+        self.inner.sign_ins.end(id);
+        self.stop_runs(id).await;
+        let _barred = self.bar_sockets(id).await;
+        // A sign-in or a renewal under way ends first, so that what comes of it is taken back, too;
+        // none begins until there is nothing left that it could write to.
+        let exchanging = self.inner.sign_ins.exchanging(id);
+        let _none = exchanging.write().await;
+        let held = self.inner.sign_ins.held(id);
+        let mut held = held.lock().await;
+        let connection = self.inner.store.connection(id).await?;
+        let revoked = self.revoke(&connection, &held).await;
         self.inner.store.delete_connection(id).await?;
+        held.forget();
+        self.remove_secrets(&connection).await;
         self.inner.outgoing.forget(id);
         self.inner.housekeeping.notify_one();
         self.inner.outgoing.trace().forget(id);
         self.inner.changes.note(Notice::of(Noun::All));
         Ok(revoked)
+    }
+
+    /// Takes the addresses of the inboxes of a connection back from its provider: without the
+    /// connection nobody could.
+    async fn withdraw_inboxes(&self, id: ConnectionId) -> store::Result<()> {
+        let mut inboxes = self.inner.store.inboxes().await?;
+        inboxes.extend(self.inner.store.inboxes_to_withdraw().await?);
+        for inbox in inboxes.iter().filter(|inbox| inbox.inbox.connection == Some(id)) {
+            crate::inbox::registration::withdraw(self, inbox).await;
+        }
+        Ok(())
+    }
+
+    /// Removes the secrets of a connection that is deleted. What cannot be removed now is nobody's,
+    /// and is removed when the vault is next looked through.
+    async fn remove_secrets(&self, deleted: &Connection) {
+        let Some(generation) = deleted.secrets else { return };
+        let owner = deleted.id.to_string();
+        // The one after it may have been left by a change that was interrupted.
+        for generation in [generation, generation + 1] {
+            if let Err(error) = self.inner.vault.remove(&owner, generation).await {
+                tracing::warn!(%owner, %error, "secrets of a connection stay in the vault");
+            }
+        }
     }
 
     /// Makes one cheap request to see whether its credentials work, and notes the account's name.
@@ -377,49 +402,80 @@ impl Engine {
     /// [`Error::Check`] with what went wrong. A credential that was refused for good leaves the
     /// connection in need of a sign-in.
     pub async fn check_connection(&self, id: ConnectionId) -> Result<ConnectionStatus, Error> {
+        self.check(id, false).await
+    }
+
+    /// As [`Engine::check_connection`]. A connection that waits for its user is tried where its user
+    /// has just entered something, or where nobody has to do anything for its way; it is ready when
+    /// that succeeds.
+    async fn check(&self, id: ConnectionId, entered: bool) -> Result<ConnectionStatus, Error> {
         let connection = self.inner.store.connection(id).await?;
         let connector = self.connectable(&connection.connection.connector)?;
         let way = way_of(&connector, &connection)
             .ok_or_else(|| wrong("way", "is no longer one of its connector".into()))?;
         let waits = matches!(connection.connection.state, ConnectionState::NeedsSignIn { .. });
-        if waits && !way.signs_in() && connection.secrets.is_some() {
-            // Nobody has to do anything for this way: it is simply tried again.
-            self.connection_ready(id).await?;
-        }
-        let outcome = self.check_once(&connection, &connector, way).await;
-        if let Err(error) = &outcome {
-            self.check_failed(id, error).await?;
-        }
+        let there = connection.secrets.is_some() || matches!(way.kind, WayKind::None);
+        let proves = waits && there && (entered || !way.signs_in());
+        let given = self.inner.sign_ins.held(id).lock().await.given;
+        let outcome = self.check_once(&connection, &connector, way, proves).await;
+        let checked = Checked { connection: &connection, connector: &connector, given, proves };
+        self.note_check(&checked, &outcome).await?;
         self.connection_changed();
         self.try_sockets(id);
         outcome?;
         self.connection(id).await
     }
 
+    /// The account that answered, where its name is told; nothing where the connector knows no
+    /// request that would show whether the credentials work.
     async fn check_once(
         &self,
         connection: &Connection,
         connector: &Connector,
         way: &Way,
-    ) -> Result<(), Error> {
-        let credential = self.credential(connection).await?;
+        proves: bool,
+    ) -> Result<Option<Account>, Error> {
+        let credential = self.credential_for(connection, proves).await?;
         if credential.mail.is_some() {
-            let user = self.check_mail(connection, connector).await?;
-            self.inner.store.set_connection_checked(connection.id, Some(user), self.now()).await?;
-        } else if let Some(check) = way.check.as_ref().or(connector.check.as_ref()) {
-            let values = self.values(connection, connector, &credential.values);
-            let request =
-                ApiRequest::from_ask(&check.ask, &values).map_err(outgoing::Error::from)?;
-            let answer = self.call_for(connection, &request, Purpose::check()).await?;
-            let account = match &check.account {
-                None => None,
-                Some(at) => {
-                    let body = Json::parse(&answer.body).map_err(|_| not_json(&answer))?;
-                    let secrets = self.secrets_known_to_provider(connection, &[&credential]).await;
-                    at.text_of(&body, self.now()).map(|name| outgoing::said(&name, &secrets, 200))
-                }
-            };
-            self.inner.store.set_connection_checked(connection.id, account, self.now()).await?;
+            return Ok(Some(Some(self.check_mail(connection, connector, proves).await?)));
+        }
+        let Some(check) = way.check.as_ref().or(connector.check.as_ref()) else {
+            return Ok(None);
+        };
+        let values = self.values(connection, connector, &credential.values);
+        let request = ApiRequest::from_ask(&check.ask, &values).map_err(outgoing::Error::from)?;
+        let answer = self.call_for(connection, &request, Purpose::check_that(proves)).await?;
+        let Some(at) = &check.account else { return Ok(Some(None)) };
+        let body = Json::parse(&answer.body).map_err(|_| not_json(&answer))?;
+        let secrets = self.secrets_known_to_provider(connection, &[&credential]).await;
+        Ok(Some(at.text_of(&body, self.now()).map(|name| outgoing::said(&name, &secrets, 200))))
+    }
+
+    /// Notes what came of a check, in its turn. One that was begun before its user entered something,
+    /// or changed where the settings lead, says nothing of the connection as it is now.
+    async fn note_check(
+        &self,
+        checked: &Checked<'_>,
+        outcome: &Result<Option<Account>, Error>,
+    ) -> store::Result<()> {
+        let Checked { connection, connector, given, proves } = *checked;
+        let id = connection.id;
+        let held = self.inner.sign_ins.held(id);
+        let turn = held.lock().await;
+        let now = self.inner.store.connection(id).await?;
+        let leads_to = self.movable_addresses(&now, connector);
+        if turn.given != given || leads_to != self.movable_addresses(connection, connector) {
+            return Ok(());
+        }
+        let account = match outcome {
+            Ok(account) => account,
+            Err(error) => return self.check_failed(id, error).await,
+        };
+        if proves {
+            self.connection_ready(id).await?;
+        }
+        if let Some(account) = account {
+            self.inner.store.set_connection_checked(id, account.clone(), self.now()).await?;
         }
         Ok(())
     }
@@ -487,23 +543,27 @@ impl Engine {
     /// Tries a token that was just pasted. One that is refused shows in the connection's state;
     /// whatever else keeps it from being tried is no fault of what was given.
     async fn first_check(&self, id: ConnectionId) {
-        if let Err(error) = self.check_connection(id).await {
+        if let Err(error) = self.check(id, true).await {
             tracing::info!(%id, %error, "a new connection could not be checked");
         }
     }
 
-    /// Secrets that were entered make a connection ready, as far as its first check shows; one
-    /// that was never signed in stays as it is.
+    /// Tries secrets that were entered. A connection that waits for its user is ready when that
+    /// succeeds; one that was never signed in stays as it is.
     async fn take_secrets(&self, after: &Connection, given: &Secrets) -> Result<(), Error> {
         let connector = self.connectable(&after.connection.connector)?;
         let signs_in = way_of(&connector, after).is_some_and(Way::signs_in);
-        let works = match &after.connection.state {
-            ConnectionState::Ready => true,
-            ConnectionState::NeedsSignIn { .. } => !signs_in || after.checked_at.is_some(),
-            ConnectionState::Off | ConnectionState::Broken { .. } => false,
-        };
-        if !given.is_empty() && works {
-            self.connection_ready(after.id).await?;
+        let off = after.connection.state == ConnectionState::Off;
+        let waits = matches!(after.connection.state, ConnectionState::NeedsSignIn { .. });
+        if given.is_empty() || signs_in && after.checked_at.is_none() {
+            return Ok(());
+        }
+        if waits || off && !signs_in {
+            // Why it waited is no longer true: that was said of what was there before.
+            let why = "What was entered has not been tried yet. Check the connection.";
+            self.connection_needs_sign_in(after.id, why.into()).await?;
+        }
+        if !off {
             self.first_check(after.id).await;
         }
         Ok(())
@@ -577,6 +637,19 @@ impl Engine {
         let gone = way_of(connector, connection).is_none();
         gone.then(|| "Its connector no longer has this way in. Connect it anew.".into())
     }
+}
+
+/// The name of the account that a check has found, where it is told.
+type Account = Option<String>;
+
+/// What was checked.
+struct Checked<'a> {
+    connection: &'a Connection,
+    connector: &'a Connector,
+    /// How often secrets had been given then.
+    given: u64,
+    /// Whether it was to show that the connection has to wait for its user no longer.
+    proves: bool,
 }
 
 /// How much hangs on each connection.

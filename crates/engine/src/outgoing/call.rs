@@ -185,14 +185,14 @@ impl Engine {
         watcher: &dyn Watch,
         carried: &mut Vec<Credential>,
     ) -> Result<Answer, Error> {
-        let credential = self.credential(connection).await?;
+        let credential = self.credential_for(connection, purpose.proves).await?;
         carried.push(credential.clone());
         let answer =
             self.call_with(connection, connector, request, &credential, purpose, watcher).await?;
         let credential = if is_dead(&connector.errors, &answer) {
             self.over(connection, connector, &credential, &answer, purpose).await?
         } else if asks_to_renew(&connector.errors, &answer) {
-            self.renew(connection, &credential).await?
+            self.renew(connection, &credential, purpose.proves).await?
         } else {
             return good_for(request, &connector.errors, answer);
         };
@@ -566,12 +566,13 @@ pub(crate) struct Purpose<'a> {
     says: Option<&'a Secrets>,
     is_check: bool,
     is_trial: bool,
+    proves: bool,
 }
 
 impl<'a> Purpose<'a> {
     /// In a few words: `sync of orders`.
     pub(crate) fn of(text: &'a str) -> Self {
-        Self { text, says: None, is_check: false, is_trial: false }
+        Self { text, says: None, is_check: false, is_trial: false, proves: false }
     }
 
     /// The same, for a request that says these secrets beside its credential.
@@ -581,13 +582,19 @@ impl<'a> Purpose<'a> {
 
     /// To see whether the credentials work. What it looked like is remembered.
     pub(crate) fn check() -> Self {
-        Self { text: "check", says: None, is_check: true, is_trial: false }
+        Self { is_check: true, ..Self::of("check") }
+    }
+
+    /// As [`Purpose::check`]; where it `proves`, the connection waits for its user, and this is to
+    /// see whether it still has to.
+    pub(crate) fn check_that(proves: bool) -> Self {
+        Self { proves, ..Self::check() }
     }
 
     /// To see whether a connector is right. What it looked like is remembered, and a connector that
     /// takes an answer for the end of the sign-in does not end it.
     pub(crate) fn trial(text: &'a str) -> Self {
-        Self { text, says: None, is_check: false, is_trial: true }
+        Self { is_trial: true, ..Self::of(text) }
     }
 }
 

@@ -154,6 +154,38 @@ pub enum Error {
     Vault(#[from] vault::Error),
 }
 
+impl Error {
+    /// The same once more, for whoever asks soon after; none for a fault of our own, which may be
+    /// over at once.
+    pub(crate) fn again(&self) -> Option<Self> {
+        Some(match self {
+            Self::Host(why) => Self::Host(why.clone()),
+            Self::SentOn { host, why } => Self::SentOn { host: host.clone(), why: why.clone() },
+            Self::Unreachable { host, why } => {
+                Self::Unreachable { host: host.clone(), why: why.clone() }
+            }
+            Self::TimedOut(host) => Self::TimedOut(host.clone()),
+            Self::TooLarge(host) => Self::TooLarge(host.clone()),
+            Self::Credentials(host) => Self::Credentials(host.clone()),
+            Self::RateLimited { host, until } => {
+                Self::RateLimited { host: host.clone(), until: *until }
+            }
+            Self::Status { host, status, message } => {
+                Self::Status { host: host.clone(), status: *status, message: message.clone() }
+            }
+            Self::Answer { host, why } => Self::Answer { host: host.clone(), why: why.clone() },
+            Self::MailServer { host, why } => {
+                Self::MailServer { host: host.clone(), why: why.clone() }
+            }
+            Self::Moved
+            | Self::SignIn(_)
+            | Self::Connector(_)
+            | Self::Store(_)
+            | Self::Vault(_) => return None,
+        })
+    }
+}
+
 /// One request, whole.
 #[derive(Clone)]
 pub(crate) struct Request {

@@ -23,7 +23,8 @@ use crate::{Engine, store, vault};
 
 /// How long a credential stays in memory after it was read.
 const KEPT_FOR: Duration = Duration::from_secs(60);
-/// How long a renewal that failed is not tried again while the old token still lives.
+/// How long a renewal that failed is not tried again: whoever calls meanwhile goes on with the old
+/// token while that lives, and is told the same once it does not.
 const PAUSE: Duration = Duration::from_secs(30);
 
 /// What is held for the calls of one connection. Its lock is their turn: whoever finds a token
@@ -33,8 +34,18 @@ pub(crate) struct Held {
     current: Option<Current>,
     /// Tokens that were received and that the vault did not take: the old ones are spent.
     unsaved: Option<(Secrets, Option<Timestamp>)>,
-    /// When a failed renewal may be tried again.
-    not_before: Option<Instant>,
+    /// The last renewal, if that failed.
+    failed: Option<Failed>,
+    /// How often secrets were given, or taken away, since the start.
+    pub(crate) given: u64,
+}
+
+/// A renewal that failed.
+struct Failed {
+    /// When it may be tried again.
+    not_before: Instant,
+    /// Why, where that holds for the next one, too.
+    error: Option<Error>,
 }
 
 struct Current {
@@ -45,13 +56,24 @@ struct Current {
 
 impl Held {
     /// Forgets all: the secrets were changed, or are gone.
-    pub(super) fn forget(&mut self) {
-        *self = Self::default();
+    pub(crate) fn forget(&mut self) {
+        *self = Self { given: self.given + 1, ..Self::default() };
     }
 
     /// Forgets what calls carry.
     pub(crate) fn forget_credential(&mut self) {
         self.current = None;
+        self.failed = None;
+    }
+
+    /// Tokens that wait for the vault.
+    pub(super) fn unsaved(&self) -> Option<&Secrets> {
+        self.unsaved.as_ref().map(|(bundle, _)| bundle)
+    }
+
+    /// The last renewal, where it failed a moment ago.
+    fn just_failed(&self) -> Option<&Failed> {
+        self.failed.as_ref().filter(|failed| Instant::now() < failed.not_before)
     }
 
     fn fresh(&self, now: Timestamp) -> Option<Credential> {
@@ -142,12 +164,22 @@ impl Engine {
     ///
     /// [`Error::SignIn`] where only the user can let the connection in again.
     pub(crate) async fn credential(&self, connection: &Connection) -> Result<Credential, Error> {
+        self.credential_for(connection, false).await
+    }
+
+    /// As [`Engine::credential`]. Where it `proves` whether a connection still has to wait for its
+    /// user, it is had though the connection waits, and no other call finds it.
+    pub(crate) async fn credential_for(
+        &self,
+        connection: &Connection,
+        proves: bool,
+    ) -> Result<Credential, Error> {
         let held = self.inner.sign_ins.held(connection.id).lock_owned().await;
         // An own connector may have changed since it was last asked for.
         let moved = self.connector_of(connection).is_ok_and(|it| self.has_moved(connection, &it));
         match held.fresh(self.now()).filter(|_| !moved) {
             Some(credential) => Ok(credential),
-            None => self.take_turn(held, connection.id, Need::Call).await,
+            None => self.take_turn(held, connection.id, Need::Call, proves).await,
         }
     }
 
@@ -172,13 +204,14 @@ impl Engine {
         &self,
         connection: &Connection,
         refused: &Credential,
+        proves: bool,
     ) -> Result<Credential, Error> {
         let held = self.inner.sign_ins.held(connection.id).lock_owned().await;
         match held.fresh(self.now()).filter(|current| !current.is_same(refused)) {
             Some(credential) => Ok(credential),
             None => {
                 let need = Need::Other(Box::new(refused.clone()));
-                self.take_turn(held, connection.id, need).await
+                self.take_turn(held, connection.id, need, proves).await
             }
         }
     }
@@ -200,7 +233,7 @@ impl Engine {
         if in_force.is_some_and(|in_force| in_force.is_same(refused)) {
             return self.locked_out(connection.id, why).await;
         }
-        self.take_turn(held, connection.id, Need::Call).await
+        self.take_turn(held, connection.id, Need::Call, false).await
     }
 
     /// What calls carry, whether it is good or not: nothing is renewed. None where a token has yet
@@ -233,11 +266,13 @@ impl Engine {
         mut held: OwnedMutexGuard<Held>,
         id: ConnectionId,
         need: Need,
+        proves: bool,
     ) -> Result<Credential, Error> {
         let engine = self.clone();
         let task = self.inner.sign_ins.exchanges.spawn(async move {
             held.current = None;
-            let outcome = engine.find(&mut held, id, need).await;
+            let outcome = engine.find(&mut held, id, need, proves).await;
+            held.current.take_if(|_| proves);
             if held.current.is_some() {
                 engine.forget_later(id);
             }
@@ -262,9 +297,12 @@ impl Engine {
         held: &mut Held,
         id: ConnectionId,
         need: Need,
+        proves: bool,
     ) -> Result<Credential, Error> {
         let mut connection = self.inner.store.connection(id).await?;
-        if let ConnectionState::NeedsSignIn { why, .. } = &connection.connection.state {
+        if let ConnectionState::NeedsSignIn { why, .. } = &connection.connection.state
+            && !proves
+        {
             return Err(Error::SignIn(why.clone()));
         }
         let connector =
@@ -362,11 +400,14 @@ impl Engine {
             _ => false,
         };
         let lives = !refused && credential.is_some() && expires_at.is_none_or(|end| now < end);
-        let paused = held.not_before.is_some_and(|at| Instant::now() < at);
+        let paused = held.just_failed().is_some();
         let due = it.lost || renew_at.is_some_and(|at| at <= now);
 
         if let Some(credential) = credential.as_ref().filter(|_| lives && (!due || paused)) {
             return Ok(held.keep(credential.clone(), renew_at));
+        }
+        if let Some(error) = held.just_failed().and_then(|failed| failed.error.as_ref()?.again()) {
+            return Err(error);
         }
         let subject_is_there = !it.way.browser()
             || it.secrets.get(ACCESS).is_some()
@@ -387,7 +428,8 @@ impl Engine {
             Ok(renewed) => Ok(renewed),
             Err(Fault::Refused { said, .. }) => self.ended(&it, &said).await,
             Err(Fault::Failed(error)) => {
-                held.not_before = Some(Instant::now() + PAUSE);
+                let not_before = Instant::now() + PAUSE;
+                held.failed = Some(Failed { not_before, error: error.again() });
                 match credential {
                     Some(credential) if lives => {
                         tracing::warn!(%id, %error, "a sign-in could not be renewed yet");
@@ -425,7 +467,7 @@ impl Engine {
             }
             (Means::Anew, _) => self.ask_with_jwt(&asking).await?,
         };
-        held.not_before = None;
+        held.failed = None;
         self.take_over(held, it, &it.secrets, &exchanged).await
     }
 
@@ -449,7 +491,7 @@ impl Engine {
         }
         let exchanged = outcome?;
         tracing::debug!(id = %it.connection.id, refused, "a token was exchanged for a narrower one");
-        held.not_before = None;
+        held.failed = None;
         self.take_over(held, it, &secrets, &exchanged).await
     }
 

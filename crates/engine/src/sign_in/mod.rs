@@ -505,6 +505,9 @@ impl Engine {
         kept: impl FnOnce(),
     ) -> Result<ConnectionStatus, TakeError> {
         let Begun { connector, way, for_what } = *begun;
+        let exchanging = self.inner.sign_ins.exchanging(id);
+        let turn = exchanging.read().await;
+        // It may have been deleted before that.
         let connection = self.inner.store.connection(id).await?;
         self.refuse_others(&connection, connector, for_what)?;
         self.refuse_moved(&connection, connector, way)?;
@@ -513,6 +516,7 @@ impl Engine {
         let asking = Asking { connection, connector, way, kind, secrets: &secrets, callback };
         let tokens = self.ask_for_tokens(&asking, grant).await.map_err(TakeError::Fault)?;
         self.keep_grant(id, begun, callback, &tokens, kept).await?;
+        drop(turn);
         // It may have been switched off while the answer was on its way.
         if self.inner.store.connection(id).await?.connection.state != ConnectionState::Off {
             self.name_account(id).await;

@@ -6,6 +6,7 @@ use domain::secret::Secrets;
 use serde_json::Value;
 
 use super::carry::{Carrier, Credential, note_used, with_secrets};
+use super::credential::Held;
 use super::tokens::{ACCESS, Asking, REFRESH, TokenRequest, address, names_in};
 use super::{client_id, way};
 use crate::Engine;
@@ -23,8 +24,9 @@ pub enum Revoked {
 }
 
 impl Engine {
-    /// Tells the provider that the tokens of a connection are not needed any more.
-    pub(crate) async fn revoke(&self, connection: &Connection) -> Revoked {
+    /// Tells the provider that the tokens of a connection are not needed any more: those that still
+    /// wait for the vault, or those in it.
+    pub(crate) async fn revoke(&self, connection: &Connection, held: &Held) -> Revoked {
         let Ok(connector) = self.connector_of(connection) else { return Revoked::NotOffered };
         let Ok(way) = way(&connector, connection) else { return Revoked::NotOffered };
         let WayKind::OauthCode(oauth) = way.kind.inner() else { return Revoked::NotOffered };
@@ -32,7 +34,11 @@ impl Engine {
         if self.has_moved(connection, &connector) {
             return Revoked::Failed("its settings lead to another host by now".into());
         }
-        let secrets = match self.secrets_of(connection).await {
+        let in_force = match held.unsaved() {
+            Some(bundle) => Ok(bundle.clone()),
+            None => self.secrets_of(connection).await,
+        };
+        let secrets = match in_force {
             Ok(secrets) if secrets.get(ACCESS).is_some() || secrets.get(REFRESH).is_some() => {
                 secrets
             }

@@ -115,6 +115,10 @@ struct Books {
     asked_me: Vec<String>,
     /// What calls carried to be let in.
     shown: Vec<String>,
+    /// How calls are answered, whatever they carry.
+    answers: Option<StatusCode>,
+    /// Tokens that its user takes back here.
+    taken_back: Vec<String>,
     /// Tokens that were taken back: calls with them are answered when the gate for those opens.
     revoked: HashSet<String>,
 }
@@ -148,6 +152,7 @@ impl Provider {
         let routes = Router::new()
             .route("/token", post(token))
             .route("/device", post(device))
+            .route("/revoke", post(revoke))
             .route("/me", get(me))
             .with_state(provider.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
@@ -204,6 +209,11 @@ async fn device(State(provider): State<Provider>) -> String {
         "interval": 0.01,
     })
     .to_string()
+}
+
+async fn revoke(State(provider): State<Provider>, body: Bytes) {
+    let form: HashMap<_, _> = url::form_urlencoded::parse(&body).into_owned().collect();
+    provider.books().taken_back.push(form["token"].clone());
 }
 
 async fn token(State(provider): State<Provider>, headers: HeaderMap, body: Bytes) -> Response {
@@ -283,6 +293,9 @@ async fn me(
         return (StatusCode::FORBIDDEN, r#"{"error": "token_revoked"}"#).into_response();
     }
     let books = provider.books();
+    if let Some(status) = books.answers {
+        return (status, "{}").into_response();
+    }
     let known = bearer.is_some_and(|token| books.access.contains(token))
         || text("x-token") == Some("Token tok_good");
     if known {
@@ -386,6 +399,13 @@ impl Bench {
             secrets.set(*name, Secret::new((*value).into()));
         }
         self.engine.update_connection(id, None, Some(settings), secrets).await.unwrap();
+    }
+
+    /// Lets the time go by in which a renewal that failed is not tried again.
+    async fn pause_is_over(&self) {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(31)).await;
+        tokio::time::resume();
     }
 
     async fn row(&self, id: ConnectionId) -> Connection {
@@ -867,6 +887,7 @@ async fn an_answer_that_is_lost_on_its_way_is_told_from_an_ended_sign_in() {
     assert_eq!(bench.row(id).await.connection.state, ConnectionState::Ready);
     assert_eq!(bench.row(id).await.rotating_since, Some(bench.clock.now()));
     bench.provider.books().mood = Mood::Fair;
+    bench.pause_is_over().await;
     assert!(bench.call(id).await.is_err());
 
     assert!(bench.why(id).await.contains("was lost"));
@@ -887,6 +908,29 @@ async fn a_network_that_fails_is_no_reason_to_sign_in_again() {
     assert_eq!(bench.row(id).await.connection.state, ConnectionState::Ready);
 
     bench.provider.books().mood = Mood::Fair;
+    bench.pause_is_over().await;
+    bench.call(id).await.unwrap();
+}
+
+#[tokio::test]
+async fn calls_that_follow_a_renewal_that_failed_are_told_the_same_for_a_while() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    bench.clock.advance(3_700);
+    bench.provider.books().mood = Mood::Status(500);
+
+    let calls = (0..50).map(|_| bench.call(id));
+    for outcome in futures::future::join_all(calls).await {
+        let told = outcome.unwrap_err().to_string();
+        assert!(told.contains("127.0.0.1 answered 500"), "{told}");
+    }
+    assert_eq!(bench.forms(), 2);
+
+    bench.pause_is_over().await;
+    assert!(bench.call(id).await.is_err());
+    assert_eq!(bench.forms(), 3);
+    bench.provider.books().mood = Mood::Fair;
+    bench.pause_is_over().await;
     bench.call(id).await.unwrap();
 }
 
@@ -900,8 +944,11 @@ async fn a_refusal_in_no_word_of_oauth_is_no_reason_to_sign_in_again() {
         [400, 401].into_iter().flat_map(|status| [Mood::Status(status), Mood::Words(status)])
     {
         bench.provider.books().mood = mood;
+        let asked = bench.forms();
         assert!(bench.call(id).await.is_err());
+        assert_eq!(bench.forms(), asked + 1);
         assert_eq!(bench.row(id).await.connection.state, ConnectionState::Ready);
+        bench.pause_is_over().await;
     }
 
     bench.provider.books().mood = Mood::Fair;
@@ -1422,11 +1469,131 @@ async fn a_connection_that_is_switched_off_stays_so_whatever_is_found_out_late()
     assert_eq!(bench.row(id).await.connection.state, ConnectionState::Off);
     // Nothing is called for it, and the tokens are there for when it is switched on.
     assert!(bench.provider.books().asked_me.is_empty());
-    bench.engine.connection_needs_sign_in(id, "A late refusal.".into()).await.unwrap();
-    assert_eq!(bench.row(id).await.connection.state, ConnectionState::Off);
     bench.engine.switch_connection(id, true).await.unwrap();
     bench.call(id).await.unwrap();
     assert_eq!(bench.row(id).await.connection.state, ConnectionState::Ready);
+
+    bench.engine.switch_connection(id, false).await.unwrap();
+    bench.engine.connection_needs_sign_in(id, "A late refusal.".into()).await.unwrap();
+    assert_eq!(bench.row(id).await.connection.state, ConnectionState::Off);
+    bench.engine.switch_connection(id, false).await.unwrap();
+    bench.engine.switch_connection(id, true).await.unwrap();
+    assert_eq!(bench.why(id).await, "A late refusal.");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_switched_on_is_what_it_was_before() {
+    let bench = Bench::start().await;
+    let off_and_on = async |id| {
+        bench.engine.switch_connection(id, false).await.unwrap();
+        bench.engine.switch_connection(id, true).await.unwrap();
+    };
+    let id = bench.connection().await;
+    off_and_on(id).await;
+    assert_eq!(bench.why(id).await, "It has not been signed in yet.");
+
+    let id = bench.pasted().await;
+    off_and_on(id).await;
+    assert_eq!(bench.row(id).await.connection.state, ConnectionState::Ready);
+
+    // What was entered meanwhile is tried.
+    bench.engine.connection_needs_sign_in(id, "Over.".into()).await.unwrap();
+    bench.engine.switch_connection(id, false).await.unwrap();
+    let mut secrets = Secrets::new();
+    secrets.set("token", Secret::new("tok_good".into()));
+    bench.engine.update_connection(id, None, None, secrets).await.unwrap();
+    let asked = bench.provider.books().shown.len();
+    bench.engine.switch_connection(id, true).await.unwrap();
+    assert_eq!(bench.row(id).await.connection.state, ConnectionState::Ready);
+    assert_eq!(bench.provider.books().shown.len(), asked + 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_waits_for_its_user_is_ready_once_a_check_succeeds() {
+    let bench = Bench::start().await;
+    let id = bench.pasted().await;
+    bench.provider.books().answers = Some(StatusCode::UNAUTHORIZED);
+    assert!(bench.call(id).await.is_err());
+    let refused = bench.why(id).await;
+    assert!(refused.contains("does not accept the token"), "{refused}");
+
+    // That it cannot be found out proves nothing, and lets no other call through.
+    bench.provider.books().answers = Some(StatusCode::FORBIDDEN);
+    assert!(bench.call(id).await.is_err());
+    assert_eq!(bench.why(id).await, refused);
+    let row = bench.row(id).await;
+    assert_eq!(row.recovered_at, None);
+    assert!(row.fault.as_ref().unwrap().why.contains("answered 403"), "{:?}", row.fault);
+    assert!(matches!(bench.engine.credential(&row).await, Err(outgoing::Error::SignIn(_))));
+
+    let mut secrets = Secrets::new();
+    secrets.set("token", Secret::new("tok_good".into()));
+    bench.engine.update_connection(id, None, None, secrets).await.unwrap();
+    assert!(bench.why(id).await.starts_with("What was entered has not been tried yet."));
+    let row = bench.row(id).await;
+    assert_eq!((row.recovered_at, row.fault.is_some()), (None, true));
+
+    bench.provider.books().answers = None;
+    bench.call(id).await.unwrap();
+    let row = bench.row(id).await;
+    assert_eq!((row.connection.state, row.fault), (ConnectionState::Ready, None));
+    assert_eq!(row.recovered_at, Some(bench.clock.now()));
+}
+
+#[tokio::test]
+async fn a_deletion_that_is_refused_has_changed_nothing() {
+    let bench = Bench::start().await;
+    let id = bench.signed_in().await;
+    bench.clock.advance(3_500);
+    bench.provider.hold();
+    let engine = bench.engine.clone();
+    let caller = tokio::spawn(async move { engine.check_connection(id).await });
+    bench.provider.has_been_asked(2).await;
+    bench.switches.lock(true);
+    bench.provider.release();
+    caller.await.unwrap().unwrap();
+    bench.switches.lock(false);
+    bench.engine.authorize(id).await.unwrap();
+    bench.switches.lock(true);
+
+    let outcome = bench.engine.delete_connection(id).await;
+
+    assert!(matches!(outcome, Err(connection::Error::Vault(vault::Error::Locked))));
+    assert!(bench.engine.inner.sign_ins.waits(id));
+    bench.switches.lock(false);
+    bench.call(id).await.unwrap();
+    assert_eq!(bench.forms(), 2, "the tokens that wait for the vault are there still");
+    let secrets = bench.secrets(id).await;
+    assert_eq!(secrets.get("refresh_token"), Some(&Secret::new("canary-refresh-3".into())));
+}
+
+#[tokio::test]
+async fn what_is_exchanged_while_a_connection_is_deleted_is_taken_back_and_kept_by_nobody() {
+    let bench = Bench::start().await;
+    let revoke = "error_in_200: .problem\n      revoke: '{{ settings.url }}/revoke'";
+    bench.rewrite_connector(&CONNECTOR.replace("error_in_200: .problem", revoke)).await;
+    let id = bench.connection().await;
+    let authorize = bench.engine.authorize(id).await.unwrap();
+    let landed = bench.provider.consent(&authorize.authorize_url);
+    bench.provider.hold();
+    let engine = bench.engine.clone();
+    let sign_in = tokio::spawn(async move { engine.complete_sign_in(&landed).await });
+    bench.provider.has_been_asked(1).await;
+
+    let engine = bench.engine.clone();
+    let deletion = tokio::spawn(async move { engine.delete_connection(id).await });
+    // Nobody else may begin where it waits for those who have.
+    let exchanging = bench.engine.inner.sign_ins.exchanging(id);
+    while exchanging.try_read().is_ok() && !deletion.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    bench.provider.release();
+
+    assert_eq!(deletion.await.unwrap().unwrap(), Revoked::Done);
+    let _ = sign_in.await.unwrap();
+    assert_eq!(bench.provider.books().taken_back, ["canary-refresh-2"]);
+    assert_eq!(bench.switches.kept(), 0);
+    assert!(bench.engine.connections().await.unwrap().is_empty());
 }
 
 #[tokio::test]

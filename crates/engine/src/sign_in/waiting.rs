@@ -9,6 +9,7 @@ use domain::json::Json;
 use domain::secret::Secret;
 use jiff::Timestamp;
 use subtle::{Choice, ConstantTimeEq as _};
+use tokio::sync::RwLock;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -112,6 +113,9 @@ pub struct DeviceCode {
 pub(crate) struct SignIns {
     waiting: Mutex<State>,
     held: Mutex<HashMap<ConnectionId, Arc<tokio::sync::Mutex<Held>>>>,
+    /// Who exchanges what a user consented to, by connection. Whoever deletes it waits for them, and
+    /// keeps others from beginning.
+    exchanging: Mutex<HashMap<ConnectionId, Arc<RwLock<()>>>>,
     /// What spends a code or a token that is good once: it is not left half-way.
     pub(super) exchanges: TaskTracker,
 }
@@ -329,6 +333,13 @@ impl SignIns {
         Arc::clone(held.entry(id).or_default())
     }
 
+    /// Who exchanges something for a connection: shared by those who do, and whole for whoever wants
+    /// none of them.
+    pub(crate) fn exchanging(&self, id: ConnectionId) -> Arc<RwLock<()>> {
+        let mut all = self.exchanging.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(id).or_default())
+    }
+
     /// Forgets the credential of a connection, after those who use it now; tokens that still wait
     /// for the vault are kept.
     pub(crate) async fn forget_credential(&self, id: ConnectionId) {
@@ -336,6 +347,7 @@ impl SignIns {
     }
 
     /// Forgets all that is held for a connection, after those who use it now.
+    #[cfg(test)]
     pub(crate) async fn forget(&self, id: ConnectionId) {
         self.held(id).lock().await.forget();
     }

@@ -96,29 +96,53 @@ pub(super) fn update(
     get(db, id)
 }
 
-/// Notes what it can do. One that is switched off stays so, whatever was found out meanwhile.
+/// Notes what it can do. One that is switched off stays so, whatever was found out meanwhile: that
+/// is noted beneath, in the same text, for when it is switched on.
 pub(super) fn set_state(db: &Connection, id: ConnectionId, state: &ConnectionState) -> Result<()> {
     changed_one(
         db.prepare_cached(
             "update connections
-             set state = case when state ->> 'state' = 'off' then state else :state end,
+             set state = case
+                     when state ->> 'state' <> 'off' and :off
+                         then json_object('state', 'off', 'beneath', json(state))
+                     when state ->> 'state' <> 'off' then :state
+                     when :off then state
+                     else json_set(state, '$.beneath', json(:state))
+                 end,
                  fault = null, fault_at = null
              where id = :id",
         )?
-        .execute(named_params! { ":state": to_json(state)?, ":id": id.get() })?,
+        .execute(named_params! {
+            ":state": to_json(state)?,
+            ":off": *state == ConnectionState::Off,
+            ":id": id.get(),
+        })?,
     )
 }
 
 /// Switches one that is off on again; any other stays as it is. Nothing else ends `off`: what
 /// finds out that a connection works may have begun before it was switched off.
-pub(super) fn switch_on(db: &Connection, id: ConnectionId) -> Result<()> {
+///
+/// An older version noted nothing beneath. There, one that was never used waits for its user.
+pub(super) fn switch_on(db: &Connection, id: ConnectionId, now: Timestamp) -> Result<()> {
+    let unused =
+        ConnectionState::NeedsSignIn { why: "It has not been signed in yet.".into(), since: now };
     changed_one(
         db.prepare_cached(
             "update connections
-             set state = case when state ->> 'state' = 'off' then :state else state end
+             set state = case
+                 when state ->> 'state' <> 'off' then state
+                 when state ->> '$.beneath' is not null then state ->> '$.beneath'
+                 when secrets is null and checked_at is null then :unused
+                 else :ready
+             end
              where id = :id",
         )?
-        .execute(named_params! { ":state": to_json(&ConnectionState::Ready)?, ":id": id.get() })?,
+        .execute(named_params! {
+            ":unused": to_json(&unused)?,
+            ":ready": to_json(&ConnectionState::Ready)?,
+            ":id": id.get(),
+        })?,
     )
 }
 
@@ -129,10 +153,14 @@ pub(super) fn set_ready(db: &Connection, id: ConnectionId, at: Timestamp) -> Res
         db.prepare_cached(
             "update connections
              set recovered_at = case
-                     when state ->> 'state' = 'needs_sign_in' and checked_at is not null then :at
+                     when coalesce(state ->> '$.beneath.state', state ->> 'state') = 'needs_sign_in'
+                         and checked_at is not null then :at
                      else recovered_at
                  end,
-                 state = case when state ->> 'state' = 'off' then state else :state end,
+                 state = case
+                     when state ->> 'state' = 'off' then json_set(state, '$.beneath', json(:state))
+                     else :state
+                 end,
                  fault = null, fault_at = null
              where id = :id",
         )?

@@ -544,9 +544,9 @@ impl Store {
     ) -> Result<()> {
         self.write(move |db| connections::set_state(db, id, &state)).await
     }
-    /// Switches it on again where it is off.
-    pub async fn switch_connection_on(&self, id: ConnectionId) -> Result<()> {
-        self.write(move |db| connections::switch_on(db, id)).await
+    /// Switches it on again where it is off: it can do then what it could without that.
+    pub async fn switch_connection_on(&self, id: ConnectionId, now: Timestamp) -> Result<()> {
+        self.write(move |db| connections::switch_on(db, id, now)).await
     }
     /// Notes that it can be used, and that it recovered, if it had worked before; one that is
     /// switched off stays so.

@@ -90,7 +90,8 @@ impl Engine {
         let from = from.map(|from| from.render(Place::Header, &values)).transpose();
         let written = mail.write(from.map_err(Error::from)?.as_deref(), self.now())?;
         let mut carried = Vec::new();
-        let outcome = self.let_in(&connection, &connector, Some(&written), &mut carried).await;
+        let outcome =
+            self.let_in(&connection, &connector, Some(&written), false, &mut carried).await;
         let carried: Vec<_> = carried.iter().collect();
         let secrets = self.secrets_known_to_provider(&connection, &carried).await;
         let (_, (_, words)) = outcome.map_err(|error| error.without(&secrets))?;
@@ -100,7 +101,8 @@ impl Engine {
     /// Opens a conversation with the mail server of a connection, shows it who we are, and ends it.
     /// The answer is the name that it was shown.
     ///
-    /// A token that is refused is renewed once, and shown anew.
+    /// A token that is refused is renewed once, and shown anew. Where it `proves`, the connection
+    /// waits for its user, and this is to see whether it still has to.
     ///
     /// # Errors
     ///
@@ -109,9 +111,10 @@ impl Engine {
         &self,
         connection: &Connection,
         connector: &Connector,
+        proves: bool,
     ) -> Result<String, Error> {
         let mut carried = Vec::new();
-        let outcome = self.let_in(connection, connector, None, &mut carried).await;
+        let outcome = self.let_in(connection, connector, None, proves, &mut carried).await;
         let carried: Vec<_> = carried.iter().collect();
         let secrets = self.secrets_known_to_provider(connection, &carried).await;
         match outcome {
@@ -126,9 +129,10 @@ impl Engine {
         connection: &Connection,
         connector: &Connector,
         mail: Option<&Written>,
+        proves: bool,
         carried: &mut Vec<Credential>,
     ) -> Result<(String, Words), Error> {
-        let mut credential = self.credential(connection).await?;
+        let mut credential = self.credential_for(connection, proves).await?;
         carried.push(credential.clone());
         for is_last in [false, true] {
             let attempt = self.attempt(connection, connector, &credential, mail)?;
@@ -140,7 +144,7 @@ impl Engine {
             let host = &attempt.server.host;
             let renewable = matches!(attempt.login, MailLogin::Xoauth2 { .. });
             let other = if renewable && !is_last {
-                self.renew(connection, &credential).await?
+                self.renew(connection, &credential, proves).await?
             } else {
                 let secrets = self.secrets_known_to_provider(connection, &[&credential]).await;
                 let why = refusal(host, renewable, &said(&why, &secrets, SAID));
