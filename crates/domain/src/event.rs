@@ -49,6 +49,10 @@ pub struct ProofDetail {
     /// Which of several secrets fitted, 1 being the newest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<u32>,
+    /// Whose event it is, by the sender's word: what accounts are called there, which need not be
+    /// what its connection is called here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
 }
 
 /// The thing, and the version of it, that an event speaks of.

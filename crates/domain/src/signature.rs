@@ -375,6 +375,7 @@ impl Signed {
                 header: carrier.header().map(str::to_owned),
                 signed: Some(self.message.iter().map(Piece::describe).collect()),
                 secret: Some(fitted),
+                account: None,
             },
         })
     }

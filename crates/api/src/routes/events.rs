@@ -372,6 +372,9 @@ pub(crate) struct ProofDetail {
     /// Which of several secrets fitted, 1 being the newest.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<u32>,
+    /// Whose event it is, by the sender's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
 }
 
 impl From<event::ProofDetail> for ProofDetail {
@@ -381,6 +384,7 @@ impl From<event::ProofDetail> for ProofDetail {
             header: detail.header,
             signed: detail.signed,
             secret: detail.secret,
+            account: detail.account,
         }
     }
 }

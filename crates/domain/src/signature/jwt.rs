@@ -88,6 +88,7 @@ pub(super) fn verify(
                     .join(" + "),
             ),
             secret: Some(fitted),
+            account: None,
         },
     })
 }

@@ -78,6 +78,7 @@ pub(super) fn verify(
             header: Some(header),
             signed: Some(format!("{prefix}-id.{prefix}-timestamp.body")),
             secret: Some(fitted),
+            account: None,
         },
     })
 }

@@ -56,6 +56,7 @@ pub(super) fn verify(
             header: header(at),
             signed: None,
             secret: Some(fitted),
+            account: None,
         },
     })
 }

@@ -58,6 +58,7 @@ fn a_token_that_covers_the_body_holds_it() {
             header: Some("x-webhook-signature".into()),
             signed: Some("token + body".into()),
             secret: Some(1),
+            account: None,
         }
     );
     let mut twice = case.clone();

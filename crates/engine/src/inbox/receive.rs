@@ -508,7 +508,7 @@ impl Came {
         now: Timestamp,
     ) -> Arrival {
         let said = intake::read(webhooks, request, item, now);
-        let Said { key, event_type, title, external_id, about, occurred_at, account: _ } = said;
+        let Said { key, event_type, title, external_id, about, occurred_at, account } = said;
         let event = NewEvent {
             inbox: inbox.id,
             connection: inbox.inbox.connection,
@@ -520,7 +520,7 @@ impl Came {
             received_at: now,
             origin: Origin::Push,
             proof: self.proof,
-            proof_detail: self.detail.clone(),
+            proof_detail: ProofDetail { account, ..self.detail.clone() },
             method: request.method.into(),
             query: self.query.clone(),
             headers: self.headers.clone(),
@@ -584,7 +584,18 @@ fn overloaded(rule: &AnswerRule) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::as_called;
+    use std::sync::Arc;
+
+    use domain::event::EventFilter;
+    use domain::page::{At, Page};
+
+    use super::*;
+    use crate::Config;
+    use crate::clock::SystemClock;
+    use crate::data_dir::DataDir;
+    use crate::inbox::InboxRequest;
+    use crate::tunnel::Environment;
+    use crate::vault::Vault;
 
     #[test]
     fn an_address_is_signed_with_the_query_that_came() {
@@ -600,5 +611,46 @@ mod tests {
             format!("{told}?token=t&a=1")
         );
         assert_eq!(as_called(&format!("{told}?token=t"), None), told);
+    }
+
+    #[tokio::test]
+    async fn whose_event_it_is_by_the_senders_word_is_kept_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config {
+            data_dir: DataDir::own(&folder.path().join("data")).unwrap(),
+            clock: Arc::new(SystemClock),
+            vault: Vault::memory(),
+            environment: Environment::default(),
+            sandbox: None,
+        };
+        let engine = Engine::open(config).await.unwrap();
+        let request = InboxRequest {
+            name: "Form".into(),
+            connector: "html-form".into(),
+            connection: None,
+            by_hand: true,
+            socket: false,
+            settings: BTreeMap::new(),
+            secrets: Secrets::new(),
+        };
+        let inbox = engine.create_inbox(request).await.unwrap().inbox;
+        let mut headers = http::HeaderMap::new();
+        headers.insert("origin", "https://shop.example".parse().unwrap());
+        headers.insert("content-type", "application/json".parse().unwrap());
+        let delivery = Delivery {
+            method: http::Method::POST,
+            uri: "/in/form".parse().unwrap(),
+            headers,
+            body: r#"{"name":"Ada"}"#.into(),
+            address: None,
+        };
+
+        let received = engine.receive(&inbox.inbox.key, delivery).await;
+
+        let newest = Page { limit: 1, at: At::Newest };
+        let page = engine.events(&EventFilter::default(), newest).await.unwrap();
+        let id = page.items.first().unwrap_or_else(|| panic!("{received:?}")).id;
+        let event = engine.event(id).await.unwrap();
+        assert_eq!(event.proof_detail.account.as_deref(), Some("https://shop.example"));
     }
 }

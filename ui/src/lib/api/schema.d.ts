@@ -1632,6 +1632,8 @@ export interface components {
              * @description Which of several secrets fitted, 1 being the newest.
              */
             secret?: number | null;
+            /** @description Whose event it is, by the sender's word. */
+            account?: string | null;
         };
         /** @description Whether the inboxes can be reached from outside. */
         Reach: {
