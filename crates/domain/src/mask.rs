@@ -4,10 +4,10 @@
 //! Signatures stay: they are no secret, and show why a request was believed. Bodies are the
 //! user's data and are never changed.
 
-use base64::Engine as _;
-use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
-use zeroize::Zeroizing;
+mod said;
+mod spelling;
 
+pub use self::said::{Known, said};
 use crate::event::Headers;
 use crate::secret::Secrets;
 
@@ -16,17 +16,6 @@ pub const MASKED: &str = "[masked]";
 
 /// Shorter secrets are not searched for within a value: they would stand for half of it.
 const SHORTEST: usize = 8;
-
-/// Shorter ones are not searched for in what somebody else said.
-const SHORTEST_SAID: usize = 4;
-/// How many steps are taken to read a text as a secret: one for each letter, and a few for
-/// backslashes.
-const MOST_STEPS: usize = 64 * 1024;
-/// Shorter parts of an address that is a secret are words, such as `services`.
-const LONG_PART: usize = 16;
-/// The least of a secret's base64 that is searched for: what surrounds it shifts its first and
-/// last characters.
-const SHORTEST_BASE64: usize = 8;
 
 /// A name that ends with one of these words is the name of a secret.
 const LAST_WORDS: &[&str] = &[
@@ -168,201 +157,6 @@ fn words(name: &str) -> Vec<String> {
         }
     }
     words
-}
-
-/// What somebody else said, without the secrets that they may have said again: as they are,
-/// percent-encoded, with the backslashes of a text within a text, within base64, or cut short with
-/// `…`.
-pub fn said(text: &str, secrets: &Secrets) -> String {
-    let mut values = Vec::new();
-    let mut forms = Vec::new();
-    for (name, all) in secrets.iter() {
-        for value in all.iter().map(|value| value.expose()) {
-            if value.len() >= SHORTEST_SAID {
-                values.push((value, name));
-                values.extend(parts_of_address(value).into_iter().map(|part| (part, name)));
-                forms.extend(written(value).into_iter().map(|form| (form, name)));
-            }
-        }
-    }
-    // What contains another goes first, so that nothing of it stays.
-    values.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
-    forms.sort_by_key(|(form, _)| std::cmp::Reverse(form.len()));
-    let mut masked = text.to_owned();
-    for (value, name) in values {
-        masked = without_spelled(masked, value, name);
-    }
-    without(&masked, &forms)
-}
-
-/// `text` with this secret masked wherever it stands, each of its letters spelled in any way.
-fn without_spelled(text: String, value: &str, name: &str) -> String {
-    let letters = Zeroizing::new(value.chars().collect::<Vec<_>>());
-    let mut masked = String::new();
-    let mut kept = 0;
-    let mut at = 0;
-    while at < text.len() {
-        match spelled(&text.as_bytes()[at..], &letters) {
-            Some(length) if text.is_char_boundary(at + length) => {
-                masked.push_str(&text[kept..at]);
-                masked.push_str(&format!("[secret:{name}]"));
-                at += length;
-                kept = at;
-            }
-            _ => at += text[at..].chars().next().map_or(1, char::len_utf8),
-        }
-    }
-    if kept == 0 { text } else { masked + &text[kept..] }
-}
-
-/// How long the beginning of `text` is that spells `letters`.
-fn spelled(text: &[u8], letters: &[char]) -> Option<usize> {
-    let mut first = [0; 4];
-    let first = letters.first()?.encode_utf8(&mut first).as_bytes()[0];
-    if !matches!(text.first()?, b'%' | b'\\' | b'+') && text.first() != Some(&first) {
-        return None;
-    }
-    let mut open = vec![(0, 0)];
-    // Backslashes can be read in several ways, which are tried one after the other.
-    for _ in 0..MOST_STEPS {
-        let (at, done) = open.pop()?;
-        let Some(letter) = letters.get(done) else { return Some(at) };
-        spellings(&text[at..], *letter, |length| open.push((at + length, done + 1)));
-    }
-    None
-}
-
-/// Each length of the beginning of `text` that can stand for a letter.
-fn spellings(text: &[u8], letter: char, mut take: impl FnMut(usize)) {
-    let mut bytes = [0; 4];
-    let plain = letter.encode_utf8(&mut bytes).as_bytes();
-    let Some(first) = text.first() else { return };
-    if text.starts_with(plain) {
-        take(plain.len());
-    }
-    match first {
-        b'+' if letter == ' ' => take(1),
-        b'%' => percent(text, plain).into_iter().for_each(take),
-        b'\\' => {
-            let slashes = text.iter().take_while(|byte| **byte == b'\\').count();
-            if letter == '\\' {
-                // Each text around doubles them.
-                [2, 4].into_iter().filter(|length| *length <= slashes).for_each(take);
-            } else {
-                let after = escaped(&text[slashes..], letter, plain);
-                after.map(|length| slashes + length).into_iter().for_each(take);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// How long these bytes are, percent-encoded once or several times over.
-fn percent(text: &[u8], bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    for byte in bytes {
-        at += text[at..].strip_prefix(b"%").map(|_| 1)?;
-        let digits = [hex_digit(byte >> 4), hex_digit(byte & 15)];
-        while text[at..].starts_with(b"25") && !text[at..].get(..2)?.eq_ignore_ascii_case(&digits) {
-            at += 2;
-        }
-        text[at..].get(..2)?.eq_ignore_ascii_case(&digits).then_some(())?;
-        at += 2;
-    }
-    Some(at)
-}
-
-const fn hex_digit(number: u8) -> u8 {
-    if number < 10 { b'0' + number } else { b'a' + number - 10 }
-}
-
-/// How long a letter is that stands after backslashes.
-fn escaped(text: &[u8], letter: char, plain: &[u8]) -> Option<usize> {
-    let short = match letter {
-        '\n' => Some(b'n'),
-        '\r' => Some(b'r'),
-        '\t' => Some(b't'),
-        _ => None,
-    };
-    if text.starts_with(plain) {
-        return Some(plain.len());
-    }
-    if short.is_some_and(|short| text.first() == Some(&short)) {
-        return Some(1);
-    }
-    let mut units = [0; 2];
-    let mut at = 0;
-    for (place, unit) in letter.encode_utf16(&mut units).iter().enumerate() {
-        if place > 0 {
-            at += text[at..].iter().take_while(|byte| **byte == b'\\').count();
-        }
-        let digits = text[at..].strip_prefix(b"u")?.get(..4)?;
-        digits.eq_ignore_ascii_case(format!("{unit:04x}").as_bytes()).then_some(())?;
-        at += 5;
-    }
-    Some(at)
-}
-
-fn without(text: &str, forms: &[(Zeroizing<String>, &str)]) -> String {
-    let mut whole = text.to_owned();
-    for (form, name) in forms {
-        if whole.contains(&**form) {
-            whole = whole.replace(&**form, &format!("[secret:{name}]"));
-        }
-    }
-    if !whole.contains('…') {
-        return whole;
-    }
-    let mut pieces: Vec<String> = whole.split('…').map(str::to_owned).collect();
-    let last = pieces.len() - 1;
-    for piece in &mut pieces[..last] {
-        let cut =
-            forms.iter().find_map(|(form, name)| Some((beginning_at_end(piece, form)?, name)));
-        if let Some((at, name)) = cut {
-            piece.truncate(at);
-            piece.push_str(&format!("[secret:{name}]"));
-        }
-    }
-    pieces.join("…")
-}
-
-/// Where at the end of `text` the beginning of `form` stands, if so much of it does that it could
-/// hardly be anything else.
-fn beginning_at_end(text: &str, form: &str) -> Option<usize> {
-    let most = text.len().min(form.len());
-    (SHORTEST..=most)
-        .rev()
-        .map(|length| text.len() - length)
-        .find(|&at| text.is_char_boundary(at) && form.starts_with(&text[at..]))
-}
-
-/// How a value may be written within a text, but for how its letters are spelled.
-fn written(value: &str) -> Vec<Zeroizing<String>> {
-    let mut forms = vec![Zeroizing::new(value.to_owned())];
-    for shift in 0..3 {
-        let mut bytes = Zeroizing::new(vec![0; shift]);
-        bytes.extend_from_slice(value.as_bytes());
-        // Whole characters that depend on nothing but the value.
-        let (from, to) = ((shift * 8).div_ceil(6), bytes.len() * 8 / 6);
-        for alphabet in [BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD] {
-            let encoded = Zeroizing::new(alphabet.encode(&*bytes));
-            let own = &encoded[from..to];
-            if own.len() >= SHORTEST_BASE64 && forms.iter().all(|form| **form != own) {
-                forms.push(Zeroizing::new(own.to_owned()));
-            }
-        }
-    }
-    forms
-}
-
-/// What others say of an address that is a secret: all but its host, or a part of its path that is
-/// long enough to be what makes it one.
-fn parts_of_address(value: &str) -> Vec<&str> {
-    let after = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"));
-    let Some((_, path)) = after.and_then(|after| after.split_once('/')) else { return Vec::new() };
-    let parts = path.split(['/', '?', '&', '=']).filter(|part| part.len() >= LONG_PART);
-    let whole = Some(path).filter(|path| path.len() >= SHORTEST);
-    whole.into_iter().chain(parts).collect()
 }
 
 /// `text` with the secrets that we know replaced; none where it holds none.
@@ -596,6 +390,7 @@ mod tests {
 
         #[test]
         fn no_base64_gives_a_secret_back(before in ".{0,9}", after in ".{0,9}") {
+            use base64::Engine as _;
             use base64::prelude::BASE64_STANDARD;
             let encoded = BASE64_STANDARD.encode(format!("{before}abcdefghijkl{after}"));
             let mut secrets = Secrets::new();

@@ -13,7 +13,7 @@ use domain::connection::{Connection, ConnectionState};
 use domain::connector::{Connector, Content, Source, Stream};
 use domain::id::ConnectionId;
 use domain::json::Json;
-use domain::mask;
+use domain::mask::{self, Known};
 use domain::paging::{self, Cursor, PageRead, PageRequest};
 use domain::record::{KEY_SEPARATOR, NewRecord};
 use domain::secret::Secrets;
@@ -162,7 +162,9 @@ impl Engine {
             secrets = self.secrets_known_to_provider(connection, &[&credential]).await;
             let Some(child) = family.get(place + 1) else {
                 let next = next(&connector.streams[id], &page, &values, self.now());
-                return Ok(shown(page, next, &secrets));
+                // A page is as large as its provider likes.
+                let shown = tokio::task::spawn_blocking(move || shown(page, next, &secrets)).await;
+                return shown.map_err(|_| Error::Page("it cannot be shown".into()));
             };
             let parent = connector.streams[child].parent.as_ref();
             let when = parent.and_then(|parent| parent.when.as_ref());
@@ -249,7 +251,8 @@ fn next(stream: &Stream, page: &PageRead, values: &Value, now: jiff::Timestamp) 
 }
 
 fn shown(page: PageRead, next: Option<Next>, secrets: &Secrets) -> FirstPage {
-    let masked = |text: &str| mask::said(text, secrets);
+    let known = Known::of(secrets);
+    let masked = |text: &str| known.said(text);
     let records = page.records.into_iter().map(|record| NewRecord {
         key: masked(&record.key.replace(KEY_SEPARATOR, " ")),
         version: record.version.as_deref().map(masked),

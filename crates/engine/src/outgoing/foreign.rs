@@ -2,7 +2,7 @@
 //! may say again what it was sent.
 
 use domain::connection::Connection;
-use domain::mask;
+use domain::mask::Known;
 use domain::reach::Refused;
 use domain::secret::{Secret, Secrets};
 use domain::text::clean;
@@ -19,8 +19,15 @@ pub(super) const SAID: usize = 300;
 
 /// What somebody said, on one line, without `secrets`, shortened to `most` characters.
 pub(crate) fn said(text: &str, secrets: &Secrets, most: usize) -> String {
+    said_by(&Known::of(secrets), text, most)
+}
+
+/// The same, for many texts.
+pub(super) fn said_by(known: &Known<'_>, text: &str, most: usize) -> String {
     // Cleaned first: what is left out may have stood in the middle of a secret.
-    clean(&mask::said(&clean(text, LOOKED_AT), secrets), most)
+    let text = clean(text, LOOKED_AT);
+    let is_cut = text.ends_with('…') && text.chars().count() == LOOKED_AT;
+    clean(&if is_cut { known.beginning(&text) } else { known.said(&text) }, most)
 }
 
 impl Engine {

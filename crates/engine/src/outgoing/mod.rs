@@ -443,7 +443,7 @@ impl Outgoing {
     async fn once(&self, request: &Request, reach: &Reach) -> Result<Answer, Error> {
         let at = self.inner.clock.now();
         let answer = self.sent(request, reach, at).await;
-        self.inner.trace.remember(request, &answer, at);
+        self.inner.trace.remember(request, &answer, at).await;
         answer
     }
 

@@ -11,14 +11,16 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use domain::connection::LedgerEntry;
 use domain::id::ConnectionId;
-use domain::mask;
+use domain::mask::{self, Known};
 use domain::secret::Secrets;
 use http::{HeaderMap, HeaderName};
 use jiff::Timestamp;
 use url::Url;
 
+use super::foreign::said_by;
 use super::{Answer, Error, Request};
 
 /// How many requests of a connection are remembered.
@@ -27,6 +29,8 @@ const REMEMBERED: usize = 10;
 const HEADER: usize = 500;
 /// How much of a body is shown, in bytes.
 const SHOWN: usize = 4096;
+/// Larger bodies, in bytes, are looked through apart from what must go on.
+const AT_ONCE: usize = 16 * 1024;
 
 /// Whose secrets a request carries, and what it is for.
 #[derive(Debug, Clone)]
@@ -142,7 +146,7 @@ impl Trace {
     }
 
     /// Remembers a request, where it did not go well or somebody watches.
-    pub(super) fn remember(
+    pub(super) async fn remember(
         &self,
         request: &Request,
         answer: &Result<Answer, Error>,
@@ -154,7 +158,20 @@ impl Trace {
         if good && !carrying.watched && !self.all.load(Ordering::Relaxed) {
             return;
         }
-        self.keep(connection, exchange(request, carrying, answer, at));
+        let answer = answer.as_ref().map_err(ToString::to_string);
+        let sent = request.body.as_ref().map_or(0, Bytes::len);
+        if sent + answer.as_ref().map_or(0, |answer| answer.body.len()) <= AT_ONCE {
+            let answer = answer.as_ref().map(|answer| *answer).map_err(String::as_str);
+            return self.keep(connection, exchange(request, carrying, answer, at));
+        }
+        let (request, carrying, answer) = (request.clone(), carrying.clone(), answer.cloned());
+        let shown = tokio::task::spawn_blocking(move || {
+            exchange(&request, &carrying, answer.as_ref().map_err(String::as_str), at)
+        });
+        // It fails where the engine stops, or by a bug of ours; what was asked goes on.
+        if let Ok(shown) = shown.await {
+            self.keep(connection, shown);
+        }
     }
 
     /// Remembers what a conversation looked like that is no request; its secrets are masked already.
@@ -232,11 +249,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn exchange(
     request: &Request,
     carrying: &Carrying,
-    answer: &Result<Answer, Error>,
+    answer: Result<&Answer, &str>,
     at: Timestamp,
 ) -> Exchange {
     let secrets = &carrying.secrets;
-    let mut headers = masked(&request.headers, secrets);
+    let known = Known::of(secrets);
+    let mut headers = masked(&request.headers, secrets, &known);
     headers.extend(
         request
             .credential
@@ -256,51 +274,57 @@ fn exchange(
         at,
         purpose: carrying.purpose.to_string(),
         method: request.method.to_string(),
-        url: without(url.as_str(), secrets),
+        url: known.said(url.as_str()),
         body: request.body.as_ref().map(|body| {
-            let text = text_of(body);
             let is_form = request
                 .headers
                 .get(http::header::CONTENT_TYPE)
                 .is_some_and(|kind| kind.as_bytes().ends_with(b"form-urlencoded"));
-            let text = if is_form { mask::query(&text, secrets) } else { text };
-            cut(without(&text, secrets))
+            shown(body, &known, |text| match is_form {
+                true => mask::query(&text, secrets),
+                false => text,
+            })
         }),
         headers,
         answer: match answer {
-            Err(error) => Err(without(&error.to_string(), secrets)),
+            Err(error) => Err(known.said(error)),
             Ok(answer) => Ok(Shown {
                 status: answer.status,
-                headers: masked(&answer.headers, secrets),
+                headers: masked(&answer.headers, secrets, &known),
                 body: if carrying.brings_secrets && answer.status < 400 {
                     mask::MASKED.into()
                 } else {
-                    cut(without(&text_of(&answer.body), secrets))
+                    shown(&answer.body, &known, |text| text)
                 },
             }),
         },
     }
 }
 
-fn masked(headers: &HeaderMap, secrets: &Secrets) -> Vec<(String, String)> {
+fn masked(headers: &HeaderMap, secrets: &Secrets, known: &Known<'_>) -> Vec<(String, String)> {
     let pairs =
         headers.iter().map(|(name, value): (&HeaderName, _)| (name.as_str(), value.as_bytes()));
     let headers = mask::headers(pairs, secrets);
     // What an answer says in a header may be what it was sent, written in any way.
-    headers.into_iter().map(|(name, value)| (name, super::said(&value, secrets, HEADER))).collect()
+    headers.into_iter().map(|(name, value)| (name, said_by(known, &value, HEADER))).collect()
 }
 
-/// The beginning of a body, as text that can be shown; longer than what is shown of it, so that a
-/// secret is masked as a whole before the text is cut.
-fn text_of(body: &[u8]) -> String {
+/// The beginning of a body, as text that can be shown. More of it is read than is shown, and it is
+/// cut when its secrets are gone, since a part of one is not found.
+fn shown(body: &[u8], known: &Known<'_>, prepared: impl FnOnce(String) -> String) -> String {
     let begin = &body[..body.len().min(SHOWN * 16)];
     let text = String::from_utf8_lossy(begin);
-    text.chars().filter(|it| !it.is_control() || matches!(it, '\n' | '\t')).collect()
+    let text = text.chars().filter(|it| !it.is_control() || matches!(it, '\n' | '\t')).collect();
+    let text = prepared(text);
+    let is_cut = begin.len() < body.len();
+    cut(if is_cut { known.beginning(&text) } else { known.said(&text) })
 }
 
 fn cut(mut text: String) -> String {
-    let end = text.floor_char_boundary(SHOWN);
-    text.truncate(end);
+    if text.len() > SHOWN {
+        text.truncate(text.floor_char_boundary(SHOWN));
+        text.push('…');
+    }
     text
 }
 

@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 use super::carry::{Carrier, Credential, note_used, with_secrets};
 use super::{client_id, jwt};
 use crate::Engine;
-use crate::outgoing::{self, Answer, ApiRequest, Carried, Carrying, Request, without};
+use crate::outgoing::{self, Answer, ApiRequest, Carried, Carrying, Request};
 
 /// Names of what a sign-in adds to the secrets of a connection.
 pub(super) const ACCESS: &str = "access_token";
@@ -47,6 +47,8 @@ pub(super) const TOKENS: [&str; 4] = [ACCESS, REFRESH, SUBJECT, SUBJECT_REFRESH]
 
 /// How far a clock may be off before it is worth a word: less is the time that an answer takes.
 const CLOCK_OFF: SignedDuration = SignedDuration::from_secs(120);
+/// Most characters of what a provider said when it was asked for tokens.
+const SAID: usize = 200;
 
 /// What is exchanged for tokens.
 #[derive(Clone, Copy)]
@@ -317,7 +319,8 @@ impl Engine {
         let now = self.now();
         let unfit = || outgoing::Error::Connector("it has no token answer".into());
         let facts = it.kind.token_facts().ok_or_else(unfit)?;
-        let mask = |text: &str| without(&without(text, carried), it.secrets);
+        let known = carried.clone().and(Some(it.secrets));
+        let mask = |text: &str| outgoing::said(text, &known, SAID);
         let is_call = matches!(it.kind, WayKind::AppJwtExchange(_) | WayKind::TokenExchange(_));
         let json = read(it.connector, &facts, answer, now, is_call, mask)?;
         let tokens = Tokens::read(&json, &facts, now).ok_or_else(|| outgoing::Error::Answer {
@@ -595,7 +598,7 @@ fn read(
             Some(description) => format!("{description} ({code})"),
             None => code.to_owned(),
         };
-        let said = domain::text::clean(&mask(&said), 200);
+        let said = mask(&said);
         let clock = clock_off(&answer.headers, now).unwrap_or_default();
         let said = format!("{} refused it: {said}{clock}", answer.host);
         Fault::Refused { code: code.into(), said }
@@ -605,7 +608,7 @@ fn read(
         Fault::Failed(outgoing::Error::Status {
             host: answer.host.clone(),
             status: answer.status,
-            message: message.map_or_else(String::new, |it| domain::text::clean(&mask(&it), 200)),
+            message: message.map_or_else(String::new, |it| mask(&it)),
         })
     };
     if outgoing::is_dead(&connector.errors, answer) {
