@@ -424,6 +424,14 @@ async fn an_answer_lost_in_a_rotation_is_asked_for_once_more_and_reuse_is_told()
     bench.foreign.tell("keep-answers").await;
     let refused = bench.foreign.ask("stats").await["refused"].as_u64().unwrap();
 
+    // A renewal that has just failed is not tried again at once.
+    assert_ne!(bench.check(&id).await.status, StatusCode::OK);
+    assert_eq!(bench.foreign.ask("stats").await["refused"], refused);
+    // Whoever switches it off and on has not to wait.
+    for on in [false, true] {
+        let path = format!("/api/connections/{id}");
+        assert_eq!(bench.app.patch(&path, json!({ "on": on })).await.status, StatusCode::OK);
+    }
     assert_ne!(bench.check(&id).await.status, StatusCode::OK);
 
     let why = bench.why(&id).await;
