@@ -380,7 +380,9 @@ impl Engine {
             .filter_map(|address| Some(Url::parse(&address).ok()?.origin()))
             .filter(|origin| Some(origin) != sandbox.as_ref())
             .map(|origin| origin.ascii_serialization());
-        hosts.chain(mail).map(|address| address.to_ascii_lowercase()).chain(origins).collect()
+        let given = own.then(|| leading_parts(connector)).into_iter().flatten();
+        let hosts = hosts.chain(mail).map(|address| address.to_ascii_lowercase());
+        hosts.chain(origins).chain(given).collect()
     }
 
     /// Whether a connection may call an address now that its secrets were not given for: its
@@ -447,6 +449,22 @@ fn is_typed(base: &str) -> bool {
         name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
     });
     is_setting && (rest.is_empty() || rest.starts_with(['/', ':']))
+}
+
+/// What becomes part of an address once a sign-in has said it, as the connector takes it from there:
+/// where it leads is not known before, so the words themselves must stay.
+fn leading_parts(connector: &Connector) -> Vec<String> {
+    let addresses = connector.hosts.iter().chain(&connector.base_url);
+    let mut addresses = addresses.chain(sign_in_addresses(connector));
+    if !addresses.any(|address| address.text().contains("token.")) {
+        return Vec::new();
+    }
+    let kept = connector.auth.iter().flat_map(|way| way.kind.keep());
+    kept.map(|(name, kept)| {
+        let pattern = kept.pattern.as_ref().map_or("", |pattern| pattern.text());
+        format!("token.{name} is {} as {pattern}", kept.at.text())
+    })
+    .collect()
 }
 
 /// Whether something that was `given_to` these may go to all of `addresses`. An older version noted

@@ -427,11 +427,10 @@ impl Engine {
         connector: &Connector,
         oauth: &OauthCode,
         consent: &Url,
-    ) -> Vec<String> {
+    ) -> Vec<url::Origin> {
         let values = self.values(connection, connector, &json!({}));
         let token = tokens::address(&oauth.token_url, &values).ok();
-        let hosts = [Some(consent), token.as_ref()].into_iter().flatten();
-        hosts.filter_map(|url| url.host_str().map(str::to_owned)).collect()
+        [Some(consent), token.as_ref()].into_iter().flatten().map(Url::origin).collect()
     }
 
     fn consent_page(

@@ -1380,6 +1380,48 @@ async fn an_own_connector_that_changes_takes_no_secret_to_another_host_and_no_wa
 }
 
 #[tokio::test]
+async fn an_own_connector_that_takes_another_part_of_a_sign_in_for_an_address_asks_first() {
+    let bench = Bench::start().await;
+    let by_token = "hosts: ['{{ token.region | default(\"eu\") }}.shop.example']\nauth:\n";
+    let leading = CONNECTOR.replace("auth:\n", by_token);
+    bench.rewrite_connector(&leading).await;
+    let id = bench.signed_in().await;
+    bench.call(id).await.unwrap();
+
+    bench.rewrite_connector(&leading.replace("at: .region", "at: '\"evil\"'")).await;
+
+    assert!(bench.call(id).await.is_err());
+    assert!(bench.why(id).await.starts_with("Its settings lead to another host."));
+}
+
+#[tokio::test]
+async fn who_has_issued_an_answer_is_compared_with_its_scheme_and_port() {
+    let bench = Bench::start().await;
+    let id = bench.connection().await;
+    let authorize = bench.engine.authorize(id).await.unwrap();
+    let landed = bench.provider.consent(&authorize.authorize_url);
+    let with = |issuers: &[&str]| {
+        let mut landed = landed.clone();
+        for issuer in issuers {
+            landed.query_pairs_mut().append_pair("iss", issuer);
+        }
+        landed
+    };
+    let own = bench.provider.url.as_str();
+
+    for wrong in [
+        vec!["http://127.0.0.1:1"],
+        vec!["https://127.0.0.1"],
+        vec!["nobody"],
+        vec![own, "https://evil.example"],
+    ] {
+        let outcome = bench.engine.complete_sign_in(&with(&wrong)).await;
+        assert!(matches!(outcome, Err(Error::Issuer(_))), "{wrong:?}: {outcome:?}");
+    }
+    bench.engine.complete_sign_in(&with(&[own])).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_fixed_port_is_free_for_the_next_sign_in() {
     let bench = Bench::start().await;
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -91,8 +91,8 @@ pub(super) struct Browser {
     pub(super) verifier: Option<Secret>,
     /// Where the browser was told to come back.
     pub(super) redirect: Url,
-    /// Who may have issued the answer: the hosts of the consent page and of the token endpoint.
-    pub(super) issuers: Vec<String>,
+    /// Who may have issued the answer: where the consent page is, and the token endpoint.
+    pub(super) issuers: Vec<url::Origin>,
     /// The addresses that it is for: those of the settings with which the sign-in began.
     pub(super) begun_for: BTreeSet<String>,
 }
@@ -422,6 +422,8 @@ impl Landed {
             // A browser shows `localhost` and `127.0.0.1` as it was told; both are this computer.
             At::Address(url) => {
                 url.scheme() == redirect.scheme()
+                    && url.username().is_empty()
+                    && url.password().is_none()
                     && (url.host() == redirect.host()
                         || is_this_computer(url) && is_this_computer(redirect))
                     && url.port_or_known_default() == redirect.port_or_known_default()
@@ -431,11 +433,15 @@ impl Landed {
         if !there {
             return Err(Error::Redirect(redirect.clone()));
         }
-        let Some(issuer) = self.parameter("iss") else { return Ok(()) };
-        let host = Url::parse(issuer).ok().and_then(|issuer| issuer.host_str().map(str::to_owned));
-        match host {
-            Some(host) if browser.issuers.contains(&host) => Ok(()),
-            _ => Err(Error::Issuer(domain::text::clean(issuer, 100))),
+        // RFC 9207. Only its origin can be compared: what follows is the tenant, which many providers
+        // fill in with an id where the connector says `common`.
+        let is_known = |issuer: &&str| {
+            Url::parse(issuer).is_ok_and(|issuer| browser.issuers.contains(&issuer.origin()))
+        };
+        let issuers = self.parameters.iter().filter(|(name, _)| name == "iss");
+        match issuers.map(|(_, issuer)| issuer.as_str()).find(|issuer| !is_known(issuer)) {
+            None => Ok(()),
+            Some(unknown) => Err(Error::Issuer(domain::text::clean(unknown, 100))),
         }
     }
 
