@@ -594,7 +594,7 @@ impl Engine {
     /// Keeps secrets, and says whether the vault took them. Where it does not, they are kept in
     /// memory and offered to the vault again at each use, since what they take the place of is
     /// spent.
-    async fn keep_or_hold(
+    pub(super) async fn keep_or_hold(
         &self,
         held: &mut Held,
         id: ConnectionId,

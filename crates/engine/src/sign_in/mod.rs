@@ -543,8 +543,11 @@ impl Engine {
             true => domain::secret::Secrets::new(),
             false => self.secrets_for_change(&connection).await?,
         };
-        self.keep_secrets(&connection, &tokens.bundle(before, callback), tokens.noted_end())
-            .await?;
+        // The code is spent: what it brought waits in memory where the vault cannot take it now.
+        let bundle = tokens.bundle(before, callback);
+        self.keep_or_hold(&mut held, id, &bundle, tokens.noted_end())
+            .await
+            .map_err(TakeError::Fault)?;
         self.inner.store.set_sign_in_end(id, tokens.sign_in_ends_at).await?;
         if moved || connection.connection.given_to.is_none() {
             self.inner.store.set_connection_given_to(id, for_what.clone()).await?;

@@ -30,6 +30,8 @@ use crate::outgoing::{self, Answer, ApiRequest, Carried, Carrying, Request};
 
 /// Names of what a sign-in adds to the secrets of a connection.
 pub(super) const ACCESS: &str = "access_token";
+/// The longest token that is kept: no request could carry a longer one, and each stands in the vault.
+const LONGEST_TOKEN: usize = 64 * 1024;
 pub(super) const REFRESH: &str = "refresh_token";
 /// For how many seconds the access token lives in all.
 pub(crate) const LIVES: &str = "access_token_lives";
@@ -327,6 +329,11 @@ impl Engine {
             host: answer.host.clone(),
             why: "it brings no access token".into(),
         })?;
+        let all = [Some(&tokens.access), tokens.refresh.as_ref()];
+        if all.into_iter().flatten().any(|token| token.expose().len() > LONGEST_TOKEN) {
+            let why = format!("it brings a token of more than {} KiB", LONGEST_TOKEN / 1024);
+            return Err(outgoing::Error::Answer { host: answer.host.clone(), why }.into());
+        }
         let kept = self::kept(&facts, &json, now).or_else(|name| {
             if is_consent {
                 return Err(outgoing::Error::Answer {
