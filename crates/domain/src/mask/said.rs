@@ -554,6 +554,11 @@ mod tests {
 
             let (_, steps) = known.find(&text).unwrap();
 
+            for way in WAYS {
+                let plain = Reading::of(&text);
+                let read = way.steps.iter().fold(plain, |read, step| read.read(*step));
+                prop_assert!(read.steps <= 3 * way.steps.len() * text.len(), "{}", read.steps);
+            }
             let once = 8 + 6 * known.forms.len();
             let most = WAYS.len() * once * (3 * text.len() + 64 * value.len());
             prop_assert!(steps <= most, "{steps} steps for {} bytes", text.len());
