@@ -134,6 +134,7 @@ test("a way that needs an address that stays is refused where there is none, wit
   await expect(sheet.getByText(/to an https address that stays the same/)).toBeVisible();
   await expect(sheet.getByRole("link", { name: /Start a tunnel/ })).toBeVisible();
   await expect(sheet.getByLabel("Redirect address to give it")).toHaveCount(0);
+  await expect(sheet.getByRole("button", { name: "Go on to sign in" })).toBeDisabled();
   expect(shop.url).toContain("127.0.0.1");
 });
 

@@ -23,6 +23,17 @@ export function noWayIn(name: string, tunnels: Here["tunnels"]): string | undefi
   }`;
 }
 
+/** Why nobody can be signed in by a way from here; nothing where somebody can. */
+export function impossible(
+  way: Pick<Way, "sign_in" | "redirects">,
+  name: string,
+  here: Here,
+): string | undefined {
+  if (way.sign_in === "hand_over") return noWayIn(name, here.tunnels);
+  const back = wayBack(way.redirects, name, here);
+  return back && "refused" in back ? back.refused : undefined;
+}
+
 /** The first of the ways back that works here; nothing where the browser does not come back. */
 export function wayBack(
   redirects: Way["redirects"],

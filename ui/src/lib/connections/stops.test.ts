@@ -11,7 +11,7 @@ const hangs: Hanging = {
   records: { count: 12_031, exact: true },
 };
 const nothing: Hanging = { syncs: [], inboxes: [], records: { count: 0, exact: true } };
-const shop = { connector_name: "Shopify", revokes: true };
+const shop = { connector_name: "Shopify", revokes: true, secrets: true };
 const title = (stream: string) => stream.charAt(0).toUpperCase() + stream.slice(1);
 
 test("what is lost with a connection is named", () => {
@@ -26,6 +26,14 @@ test("what stays good over there is said", () => {
   expect(stops("delete", { ...shop, revokes: false }, nothing, title)).toEqual([
     "Its secrets leave the vault. At Shopify they are good until you remove them there.",
   ]);
+});
+
+test("no secrets are spoken of where there are none", () => {
+  const open = { ...shop, revokes: false, secrets: false };
+  expect(stops("delete", open, nothing, title)).toEqual([
+    "It has no secrets, so nothing stays good anywhere.",
+  ]);
+  expect(stops("off", open, nothing, title)).toEqual(["Nothing of it is lost."]);
 });
 
 test("switching off loses nothing", () => {

@@ -6,7 +6,10 @@ import { count, counted } from "$lib/time/words";
 /** One line for each thing that ends, and for what stays. `title` names a stream. */
 export function stops(
   what: "off" | "delete",
-  connection: Pick<Connection, "revokes" | "connector_name">,
+  connection: Pick<Connection, "revokes" | "connector_name"> & {
+    /** Whether the vault has anything of it. */
+    secrets: boolean;
+  },
   hangs: Hanging,
   title: (stream: string) => string,
 ): string[] {
@@ -19,7 +22,7 @@ export function stops(
           hangs.syncs.length > 0 &&
             `${syncs} ${hangs.syncs.length === 1 ? "waits" : "wait"} until it is switched on: ${streams}.`,
           hangs.inboxes.length > 0 && `Its inboxes go on: ${inboxes}.`,
-          "Its secrets stay where they are.",
+          connection.secrets ? "Its secrets stay where they are." : "Nothing of it is lost.",
         ]
       : [
           hangs.syncs.length > 0 &&
@@ -28,9 +31,11 @@ export function stops(
             `${count(hangs.records)} ${hangs.records.count === 1 ? "record is" : "records are"} deleted.`,
           hangs.inboxes.length > 0 &&
             `Its inboxes stay, with their events: ${inboxes}. ${connection.connector_name} is told to send nothing more, where it was told of them.`,
-          connection.revokes
-            ? `Its sign-in is taken back at ${connection.connector_name}, and its secrets leave the vault.`
-            : `Its secrets leave the vault. At ${connection.connector_name} they are good until you remove them there.`,
+          !connection.secrets
+            ? "It has no secrets, so nothing stays good anywhere."
+            : connection.revokes
+              ? `Its sign-in is taken back at ${connection.connector_name}, and its secrets leave the vault.`
+              : `Its secrets leave the vault. At ${connection.connector_name} they are good until you remove them there.`,
         ];
   return lines.filter((line) => line !== false);
 }
