@@ -1,6 +1,16 @@
 import { expect, test } from "vitest";
 import type { ConnectorSummary } from "$lib/api/client";
-import { families, FAMILIES, inside, kindOf, makeReady, offered, proved, whatCan } from "./kinds";
+import {
+  families,
+  FAMILIES,
+  inside,
+  kindOf,
+  makeReady,
+  offered,
+  proved,
+  signsInAt,
+  whatCan,
+} from "./kinds";
 
 const named = (name: string, more: Partial<ConnectorSummary> = {}) =>
   ({ id: name, name, status: "documented", connects: true, ...more }) as ConnectorSummary;
@@ -61,4 +71,14 @@ test("what stands for many systems is no place to make something ready at", () =
 
 test("names in a title are spelled as they are", () => {
   expect(inside("Records by GraphQL")).toBe("records by GraphQL");
+});
+
+test("a sign-in that goes elsewhere is told by who asks for it", () => {
+  expect(signsInAt("Mail", { title: "Sign in with Google" })).toBe("Google");
+  expect(signsInAt("Square", { title: "Sign in with Square, with the app's secret" })).toBe(
+    "Square",
+  );
+  expect(signsInAt("GitHub", { title: "Sign in with a code" })).toBe("GitHub");
+  expect(signsInAt("Shopify", { title: "Sign in to the shop" })).toBe("Shopify");
+  expect(signsInAt("Shopify", undefined)).toBe("Shopify");
 });

@@ -1,6 +1,6 @@
 // What kinds of connectors there are, and what can be connected, in words.
 
-import type { Connector, ConnectorSummary } from "$lib/api/client";
+import type { Connector, ConnectorSummary, Way } from "$lib/api/client";
 
 /** How many are named before the rest is counted. */
 const NAMED = 4;
@@ -93,6 +93,11 @@ export function proved(connector: Pick<ConnectorSummary, "status" | "tried_here"
 /** What has to be done over there first. What has no documentation of its own is no one system. */
 export function makeReady(connector: Pick<Connector, "name" | "docs">): string {
   return connector.docs ? `Make it ready at ${connector.name}` : "Make it ready over there";
+}
+
+/** Who asks a user to sign in: of mail that is Google or Microsoft, as their way in is called. */
+export function signsInAt(name: string, way: Pick<Way, "title"> | undefined): string {
+  return /^Sign in with (\p{Lu}[\p{L}\d]*)/u.exec(way?.title ?? "")?.[1] ?? name;
 }
 
 /** A title within a sentence: `Orders` → `orders`; names in it stay as they are. */
