@@ -1,6 +1,5 @@
 //! The real binary and a real keyring: gnome-keyring in a D-Bus session of its own.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::process::Command;

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &BackupArgs, data_dir: &Path, format: Format) -> Result<
     match format {
         Format::Json => say_json(&json!({ "file": made, "bytes": bytes })),
         Format::Text => {
-            say(&format!("Copied {} to {}.", super::doctor::megabytes(bytes), made.display()));
+            say(&format!("Copied {} to {}.", crate::output::bytes(bytes), made.display()));
             say("Secrets are not in it: they are in the vault. To go back to it, stop Patchbay, \
                  move patchbay.db with its -wal and -shm away, and put this in place of it.");
         }

@@ -29,12 +29,26 @@ async fn list(client: &Client, format: Format) -> Result<(), Failure> {
         ("ID", |it| cell(&it["id"])),
         ("NAME", |it| cell(&it["name"])),
         ("CONNECTOR", |it| cell(&it["connector"])),
-        ("STATE", |it| cell(&it["state"])),
+        ("STATE", state),
         ("ACCOUNT", |it| cell(&it["account"])),
         ("WHY", why),
     ];
     show(&list, "connections", &columns, "There are no connections.", format);
     Ok(())
+}
+
+/// The word that the pages have for how it is.
+fn state(connection: &Value) -> String {
+    let is = |name: &str| connection.get(name).is_some_and(|it| *it != Value::Bool(false));
+    let word = match connection["state"].as_str() {
+        Some("ready") if is("fault") => "check failed",
+        Some("ready") => "connected",
+        Some("needs_sign_in") if is("half_made") => "half made",
+        Some("needs_sign_in") => "needs sign-in",
+        Some("signing_in") => "waiting for the sign-in",
+        _ => return cell(&connection["state"]),
+    };
+    word.to_owned()
 }
 
 /// Why it is not ready, or what was wrong when it was checked last. Whole, since half of a sentence

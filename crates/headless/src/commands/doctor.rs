@@ -20,7 +20,7 @@ use super::Format;
 use crate::args::KeyFileArgs;
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::output::{line, say, say_json};
+use crate::output::{bytes, line, say, say_json};
 use crate::places;
 
 /// How long a running Patchbay may take to say how it is.
@@ -308,7 +308,7 @@ async fn others(data_dir: &Path) -> Option<Finding> {
 fn database(data_dir: &Path) -> Option<Finding> {
     match store::examine(data_dir, CHECKING) {
         Ok(health) => {
-            let size = megabytes(health.bytes);
+            let size = bytes(health.bytes);
             Some(if health.checked {
                 Finding::good("database", format!("it is whole: {size}"))
             } else {
@@ -338,11 +338,6 @@ fn copies(data_dir: &Path) -> String {
     }
 }
 
-/// A size in a unit that fits.
-pub(super) fn megabytes(bytes: u64) -> String {
-    indicatif::HumanBytes(bytes).to_string()
-}
-
 fn running_vault(vault: &Value) -> Finding {
     let kind = match vault["kind"].as_str() {
         Some("keychain") => "the keychain",
@@ -369,7 +364,7 @@ fn disk(data_dir: &Path) -> Finding {
             "Check that the folder can be read.",
         ),
         Ok(free) => {
-            let message = format!("{} MB are free", free / (1024 * 1024));
+            let message = format!("{} are free", bytes(free));
             let hint = "Make room: Patchbay receives nothing while the disk is full.";
             match free {
                 0..NO_SPACE => Finding::trouble("disk", State::Bad, message, hint),

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use api::error::ApiError;
 use engine::data_dir;
+use engine::host::SEALED_FILE;
 use engine::vault::{self, Vault};
 use serde_json::json;
 
@@ -51,7 +52,15 @@ async fn is_provided(key_file: &Path) -> bool {
 pub(crate) async fn list(data_dir: &Path, format: Format) -> Result<ExitCode, Failure> {
     let own = own(data_dir)?;
     let keychain = Vault::unproved_keychain(&own);
-    keychain.state().await.map_err(ApiError::from)?;
+    let state = keychain.state().await;
+    if state.is_err() && data_dir.join(SEALED_FILE).exists() {
+        match format {
+            Format::Json => say_json(&json!({ "installations": [] })),
+            Format::Text => say("There is no keychain: secrets are in a sealed file."),
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    state.map_err(ApiError::from)?;
     let installations = keychain.installations().await.map_err(ApiError::from)?;
     match format {
         Format::Json => {

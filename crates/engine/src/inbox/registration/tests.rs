@@ -126,7 +126,8 @@ impl Bench {
         let connector = format!(
             "format: 1\nid: test\nname: Test\nstatus: documented\n\
              settings: {{ url: {{ title: Address, pattern: '^http://127[.]0[.]0[.]1:[0-9]+$' }} }}\n\
-             base_url: '{{{{ settings.url }}}}'\nauth: [{{ none: {{}} }}]\n\
+             base_url: '{{{{ settings.url }}}}'\n\
+             auth: [{{ none: {{}}, fields: {{ auth_token: &s {{ title: S, secret: true, optional: true }}, hook_secret: *s }} }}]\n\
              streams:\n  forms: {{ get: /forms, records: .items, key: .id }}\n\
              webhooks:\n  verify: {verify}\n  topics: [a, b]\n{register}\n"
         );
