@@ -1462,13 +1462,8 @@ async fn stopping_waits_for_a_token_that_is_being_spent() {
     drop(caller);
 
     let issued = bench.provider.books().refresh.clone().unwrap();
-    let database = rusqlite::Connection::open(bench.folder.path().join("data/patchbay.db"));
-    let (generation, rotating): (u32, Option<i64>) = database
-        .unwrap()
-        .query_row("select secrets, rotating_since from connections", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .unwrap();
+    let database = bench.folder.path().join("data/patchbay.db");
+    let (generation, rotating) = crate::store::secrets_and_rotation(&database, id);
     assert_eq!((generation, rotating), (before + 1, None));
     let kept = bench.engine.inner.vault.read(&id.to_string(), generation).await.unwrap();
     assert_eq!(kept.get("refresh_token").unwrap().expose(), issued);

@@ -271,6 +271,18 @@ pub(super) fn abandon_rotation(db: &Connection, id: ConnectionId) -> Result<()> 
     )
 }
 
+/// The generation of a connection's secrets in a database that nobody has open, and whether one is
+/// being changed.
+#[cfg(test)]
+pub(crate) fn secrets_and_rotation(
+    database: &std::path::Path,
+    id: ConnectionId,
+) -> (u32, Option<i64>) {
+    let database = Connection::open(database).unwrap();
+    let sql = "select secrets, rotating_since from connections where id = ?";
+    database.query_row(sql, [id.get()], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+}
+
 /// Deletes a connection. The database lets go of its inboxes, deletes its syncs and their runs, and
 /// orphans its streams: their records are removed in steps. What receives goes on, and its sender is
 /// told by hand from now on.

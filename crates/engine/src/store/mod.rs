@@ -10,6 +10,8 @@
 mod arrivals;
 mod checkpoint;
 mod connections;
+#[cfg(test)]
+pub(crate) use connections::secrets_and_rotation;
 mod copy;
 mod events;
 mod file;
