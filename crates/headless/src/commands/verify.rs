@@ -162,7 +162,7 @@ pub(crate) fn run(args: &VerifyArgs, data_dir: &Path, format: Format) -> Result<
         // An inbox that cannot be without it is never in the state that this judges.
         Ok(_) if let Some(name) = missing.iter().find(|it| it.is_needed) => {
             let error = signature::Error::NoSecret(name.name.clone());
-            refused(&error, hint(&error, webhooks, given.secrets), format);
+            refused(&error, &hint(&error, webhooks, given.secrets), format);
             ExitCode::FAILURE
         }
         Ok(_) => {
@@ -170,7 +170,7 @@ pub(crate) fn run(args: &VerifyArgs, data_dir: &Path, format: Format) -> Result<
             ExitCode::SUCCESS
         }
         Err(error) => {
-            refused(&error, hint(&error, webhooks, given.secrets), format);
+            refused(&error, &hint(&error, webhooks, given.secrets), format);
             ExitCode::FAILURE
         }
     })
@@ -351,10 +351,10 @@ fn unsigned(missing: Option<&str>, format: Format) {
     }
 }
 
-fn refused(error: &signature::Error, hint: String, format: Format) {
+fn refused(error: &signature::Error, hint: &str, format: Format) {
     if for_people(format) {
         say(&format!("Refused: {error}."));
-        say(&hint);
+        say(hint);
         return;
     }
     let code = serde_json::to_value(error.reason()).unwrap_or(Value::Null);
