@@ -289,7 +289,9 @@ async fn a_sign_in_that_is_broken_off_is_told_and_begun_again() {
     drop(stream);
     let waiting = bench.api.connection(&id).await;
     assert_eq!(waiting["state"], "signing_in");
-    assert!(text(&bench.home.patchbay(&["connections"]).stdout).contains("signing_in"));
+    assert!(
+        text(&bench.home.patchbay(&["connections"]).stdout).contains("waiting for the sign-in")
+    );
 
     // The user says no.
     let shown = bench.api.come_back(&first, &[("error", "access_denied")]).await;
